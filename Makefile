@@ -1,0 +1,67 @@
+# The commands; each works by itself from a fresh clone. They need python3 (3.11 or newer) with venv and headers, and
+# a C++ compiler; everything else is installed into .venv. The build folder is kept: only what changed is compiled.
+PYTHON ?= python3
+CXX ?= g++
+export CXX
+
+venv := .venv
+bin := $(venv)/bin
+native_sources := $(shell find csrc cmake -type f) CMakeLists.txt pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench lint clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    train on handwritten digits, save, load, plot"
+	@echo "make test    run the tests"
+	@echo "make bench   measure the native kernels, and pyneuro beside PyTorch where that is installed"
+	@echo "make build   build the package and install it, editable, into $(venv)"
+	@echo "make lint    check format, style and types"
+	@echo "make clean   remove $(venv), build and dist"
+
+build: $(venv)/with-test
+
+demo: $(venv)/with-demo
+	$(bin)/python examples/digits.py
+
+test: $(venv)/with-test
+	$(bin)/pytest
+
+lint: $(venv)/with-dev
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy
+	$(bin)/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp')
+
+clean:
+	rm -rf $(venv) build dist
+
+# with-X: the package, editable, and the extra X of pyproject.toml. Python files take effect at once, native ones here.
+$(venv)/with-%: $(venv)/tools $(native_sources)
+	$(bin)/pip install --quiet --no-build-isolation --editable '.[$*]'
+	@touch $@
+
+# What builds the package. The last step adds cmake and ninja as wheels where the machine has none that is new enough.
+$(venv)/tools: pyproject.toml
+	@$(check_machine)
+	$(PYTHON) -m venv $(venv)
+	$(bin)/pip install --quiet 'scikit-build-core>=0.11' 'pybind11>=3'
+	$(bin)/pip install --quiet pybind11 $$($(bin)/python -c \
+	  'from scikit_build_core.build import get_requires_for_build_editable as needs; print(*needs())')
+	@touch $@
+
+define check_machine
+missing=; \
+if ! command -v $(PYTHON) >/dev/null; then \
+  missing=" python3 python3-venv python3-dev"; \
+elif ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+  echo "pyneuro needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version); try: make PYTHON=python3.12" >&2; exit 1; \
+else \
+  $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+  $(PYTHON) -c 'import os, sys, sysconfig as s; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' \
+    || missing="$$missing python3-dev"; \
+fi; \
+command -v $(CXX) >/dev/null || missing="$$missing g++"; \
+if [ -n "$$missing" ]; then echo "missing on this machine; on Debian: apt-get install$$missing" >&2; exit 1; fi
+endef

@@ -1,0 +1,215 @@
+// Copies between any strides, with transposes by blocks, and casts. Converts nothing by itself.
+#include <cstring>
+
+#include "kernels/kernels.h"
+#include "kernels/tile.h"
+#include "simd/vec.h"
+
+namespace pyneuro {
+namespace {
+
+struct Bytes16 {
+  uint64_t low, high;
+};
+
+template <class T>
+struct Plane {
+  T* data;
+  int64_t row, col;
+};
+
+/// Rows that lie side by side, on both sides.
+template <class T>
+void copy_rows(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
+  if (rows == 1 || (to.row == cols && from.row == cols)) {
+    std::memcpy(to.data, from.data, static_cast<size_t>(rows * cols) * sizeof(T));
+    return;
+  }
+  if (cols * static_cast<int64_t>(sizeof(T)) >= 64) {
+    for (int64_t r = 0; r < rows; ++r)
+      std::memcpy(to.data + r * to.row, from.data + r * from.row,
+                  static_cast<size_t>(cols) * sizeof(T));
+    return;
+  }
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < cols; ++c) to.data[r * to.row + c] = from.data[r * from.row + c];
+}
+
+/// Rows that each repeat one element.
+template <class T>
+void spread_rows(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const T value = from.data[r * from.row];
+    for (int64_t c = 0; c < cols; ++c) to.data[r * to.row + c] = value;
+  }
+}
+
+template <class T>
+void copy_any(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < cols; ++c)
+      to.data[r * to.row + c * to.col] = from.data[r * from.row + c * from.col];
+}
+
+/// kSide x kSide elements, as many as a register of 16 bytes holds across, transposed in registers.
+template <class T>
+struct Transpose {
+  static constexpr int kSide = 16 / sizeof(T);
+  using Register = simd::Raw<T, 16>;
+  using Lanes = std::make_integer_sequence<int, kSide>;
+
+  /// Lanes 0, n, 1, n + 1 ... (or, of the upper halves, n/2, ...) of two registers of n lanes.
+  template <int kFirst, int... kLane>
+  static Register zip(Register a, Register b, std::integer_sequence<int, kLane...>) {
+    return __builtin_shufflevector(a, b,
+                                   (kFirst + kLane / 2 + (kLane % 2 == 0 ? 0 : kSide))...);
+  }
+  /// Each round of zips halves the distance that elements have yet to go.
+  static void run(T* to, int64_t to_row, const T* from, int64_t from_col) {
+    Register in[kSide], out[kSide];
+    for (int i = 0; i < kSide; ++i) std::memcpy(&in[i], from + i * from_col, 16);
+    for (int round = 1; round < kSide; round *= 2) {
+      for (int i = 0; i < kSide / 2; ++i) {
+        out[2 * i] = zip<0>(in[i], in[i + kSide / 2], Lanes{});
+        out[2 * i + 1] = zip<kSide / 2>(in[i], in[i + kSide / 2], Lanes{});
+      }
+      for (int i = 0; i < kSide; ++i) in[i] = out[i];
+    }
+    for (int i = 0; i < kSide; ++i) std::memcpy(to + i * to_row, &in[i], 16);
+  }
+};
+
+/// to[r, c] = from[r + c * from_col]: rows of the target lie side by side, columns of the source do.
+template <class T>
+void transpose(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t rows, int64_t cols) {
+  int64_t full_rows = 0, full_cols = 0;
+  if constexpr (sizeof(T) <= 8) {
+    constexpr int64_t kSide = Transpose<T>::kSide;
+    full_rows = rows / kSide * kSide;
+    full_cols = cols / kSide * kSide;
+    for (int64_t r = 0; r < full_rows; r += kSide)
+      for (int64_t c = 0; c < full_cols; c += kSide)
+        Transpose<T>::run(to + r * to_row + c, to_row, from + r + c * from_col, from_col);
+  }
+  copy_any<T>({to + full_cols, to_row, 1}, {from + full_cols * from_col, 1, from_col}, full_rows,
+              cols - full_cols);
+  copy_any<T>({to + full_rows * to_row, to_row, 1}, {from + full_rows, 1, from_col},
+              rows - full_rows, cols);
+}
+
+template <class T>
+void copy_typed(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
+  if (to.col == 1 && from.col == 1) copy_rows(to, from, rows, cols);
+  else if (to.col == 1 && from.col == 0) spread_rows(to, from, rows, cols);
+  else if (to.col == 1 && from.row == 1) transpose(to.data, to.row, from.data, from.col, rows, cols);
+  else if (to.row == 1 && from.col == 1) transpose(to.data, to.col, from.data, from.row, cols, rows);
+  else copy_any(to, from, rows, cols);
+}
+
+template <class T>
+void copy_as(Block to, Block from, int64_t rows, int64_t cols) {
+  copy_typed<T>({static_cast<T*>(to.data), to.row, to.col},
+                {static_cast<const T*>(from.data), from.row, from.col}, rows, cols);
+}
+
+}  // namespace
+
+void copy_block(int size, Block to, Block from, int64_t rows, int64_t cols) {
+  if (from.row == 0 && rows > 1) {  // the rest of the rows repeat the first
+    copy_block(size, to, from, 1, cols);
+    const int64_t pitch = to.row * size;
+    for (int64_t r = 1; r < rows; ++r)
+      copy_block(size, {static_cast<char*>(to.data) + r * pitch, 0, to.col},
+                 {to.data, 0, to.col}, 1, cols);
+    return;
+  }
+  switch (size) {
+    case 1: return copy_as<uint8_t>(to, from, rows, cols);
+    case 2: return copy_as<uint16_t>(to, from, rows, cols);
+    case 4: return copy_as<uint32_t>(to, from, rows, cols);
+    case 8: return copy_as<uint64_t>(to, from, rows, cols);
+    default: return copy_as<Bytes16>(to, from, rows, cols);
+  }
+}
+
+// ---- whole arrays -------------------------------------------------------------------------------
+
+namespace {
+
+struct Transfer {
+  Tiling tiling;
+  char *to, *from;
+  int to_size, from_size;
+  Converter convert;  // null where the dtypes are one
+};
+
+constexpr int64_t kPiece = 512;  // elements of up to 8 bytes that wait in the first-level cache
+
+/// One tile, of at most kPiece elements unless its rows convert as they lie.
+void convert_tile(const Transfer& job, Block to, Block from, int64_t rows, int64_t cols) {
+  if (to.col == 1 && from.col == 1) {
+    auto* to_row = static_cast<char*>(to.data);
+    const auto* from_row = static_cast<const char*>(from.data);
+    for (int64_t r = 0; r < rows; ++r)
+      job.convert(to_row + r * to.row * job.to_size, from_row + r * from.row * job.from_size, cols);
+    return;
+  }
+  alignas(64) char packed[kPiece * 8];
+  alignas(64) char converted[kPiece * 8];
+  const void* source = from.data;
+  if (from.col != 1 || (rows > 1 && from.row != cols)) {
+    copy_block(job.from_size, {packed, cols, 1}, from, rows, cols);
+    source = packed;
+  }
+  job.convert(converted, source, rows * cols);
+  copy_block(job.to_size, to, {converted, cols, 1}, rows, cols);
+}
+
+void transfer_task(const Transfer& job, int64_t task) {
+  const Nest& nest = job.tiling.nest;
+  TileCursor at(job.tiling, task);
+  do {
+    const Block to{job.to + at.offset(0) * job.to_size, nest.row_stride(0), nest.col_stride(0)};
+    const Block from{job.from + at.offset(1) * job.from_size, nest.row_stride(1),
+                     nest.col_stride(1)};
+    if (job.convert == nullptr) copy_block(job.to_size, to, from, at.rows(), at.cols());
+    else convert_tile(job, to, from, at.rows(), at.cols());
+  } while (at.next());
+}
+
+}  // namespace
+
+void copy_array(Context& ctx, const View& to, const View& from) {
+  if (to.size() == 0) return;
+  const View* views[] = {&to, &from};
+  const Nest nest = make_nest(to.shape, views, 2);
+  Transfer job;
+  job.to = to.as<char>();
+  job.from = from.as<char>();
+  job.to_size = static_cast<int>(size_of(to.dtype));
+  job.from_size = static_cast<int>(size_of(from.dtype));
+  job.convert = to.dtype == from.dtype ? nullptr : converter(from.dtype, to.dtype);
+  const bool packs = job.convert != nullptr && (nest.col_stride(0) != 1 || nest.col_stride(1) != 1);
+  job.tiling = make_tiling(nest, packs ? kPiece : nest.crossed ? 4096 : kSlice);
+  ctx.parallel_for(job.tiling.tasks(), [&](int64_t task) { transfer_task(job, task); });
+}
+
+void fill_zero(Context& ctx, const View& to) {
+  constexpr int64_t kBytes = 4 * kSlice;
+  const int64_t bytes = to.size() * static_cast<int64_t>(size_of(to.dtype));
+  if (bytes == 0) return;
+  ctx.parallel_for(ceil_div(bytes, kBytes), [&](int64_t task) {
+    std::memset(to.as<char>() + task * kBytes, 0,
+                static_cast<size_t>(smaller(kBytes, bytes - task * kBytes)));
+  });
+}
+
+namespace {
+void cast(const Cast&, Context& ctx, In in, Out out) noexcept { copy_array(ctx, out[0], in[0]); }
+void copy(const Copy&, Context& ctx, In in, Out out) noexcept { copy_array(ctx, out[0], in[0]); }
+}  // namespace
+
+Kernel kernel(Tag<Cast>) { return make_kernel<Cast, &cast>(); }
+Kernel kernel(Tag<Copy>) { return make_kernel<Copy, &copy>(); }
+
+}  // namespace pyneuro

@@ -1,0 +1,410 @@
+// Blocking of matrix products: what to copy where, in which tasks, in which order. The register tile
+// is gemm_micro.h's, the copies gemm_pack.h's.
+//
+// A task owns a block of C. For each block of k it walks panels of B (two vectors wide, so that
+// block_k rows of one stay in the nearest caches) and under each the rows of A. Operands are read in
+// place where their rows lie well: A is broadcast element by element and any row stride will do; B
+// must not have rows far apart (a page each) or at distances that share cache sets.
+#include "kernels/gemm.h"
+
+#include "kernels/gemm_micro.h"
+#include "kernels/gemm_pack.h"
+
+namespace pyneuro {
+namespace {
+
+constexpr int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
+constexpr int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t pieces(int64_t n, int64_t of) { return (n + of - 1) / of; }
+constexpr int64_t round_up(int64_t n, int64_t to) { return pieces(n, to) * to; }
+
+/// n in equal pieces of at most `most`, each a multiple of `unit`.
+constexpr int64_t even_piece(int64_t n, int64_t most, int64_t unit) {
+  return round_up(pieces(n, at_least(1, pieces(n, most))), unit);
+}
+
+template <class T>
+constexpr int kLanes = Vec<T>::kCount;
+template <class T>
+constexpr int64_t kPanel = 2 * kLanes<T>;
+
+// A block of k of one panel of B fills a first-level cache, or half a megabyte-sized second-level one
+// with the rows of A beside it. It is a function of the type alone, as it decides the bits.
+constexpr int64_t max_block_k(size_t element) { return element == 8 ? 256 : 512; }
+constexpr int64_t kTaskRows = 192, kTaskCols = 256;  // A's rows in the second-level cache
+constexpr int64_t kTaskWork = 1 << 19;               // multiply-adds worth a task: 10 us and more
+constexpr int64_t kMostTasks = 128;
+constexpr int64_t kStackBytes = 64 * 1024;           // for rows of A, and again for a panel of B
+constexpr int64_t kPartialBytes = int64_t{64} << 20;
+
+/// Rows this far apart share so few cache sets, or so many pages, that reading them as columns of a
+/// block thrashes.
+constexpr bool lies_badly(int64_t row_bytes) { return row_bytes > 3072 || row_bytes % 1024 == 0; }
+
+size_t element_bytes(const GemmShape& s) { return size_of(compute_dtype(s.c)); }
+
+void choose_tasks(GemmPlan& p, int64_t panel) {
+  const GemmShape& s = p.shape;
+  const int64_t work = s.m * s.n * at_least(1, s.k) * p.batch;
+  const int64_t wanted = at_most(kMostTasks, pieces(work, kTaskWork));
+  int64_t rows = even_piece(s.m, kTaskRows, kMaxRows), cols = even_piece(s.n, kTaskCols, panel);
+  while (pieces(s.m, rows) * pieces(s.n, cols) * p.batch < wanted) {
+    if (cols > panel && (cols >= rows || rows <= kMaxRows)) cols = round_up(cols / 2, panel);
+    else if (rows > kMaxRows) rows = round_up(rows / 2, kMaxRows);
+    else break;
+  }
+  p.task_rows = even_piece(s.m, rows, kMaxRows);
+  p.task_cols = even_piece(s.n, cols, panel);
+  p.row_tasks = pieces(s.m, p.task_rows);
+  p.col_tasks = pieces(s.n, p.task_cols);
+  const int64_t each = at_least(1, s.m * s.n * at_least(1, s.k));
+  p.matrices = p.row_tasks * p.col_tasks == 1 ? at_least(1, kTaskWork / each) : 1;
+}
+
+void choose_copies(GemmPlan& p, int64_t panel, size_t element) {
+  const GemmShape& s = p.shape;
+  const int64_t size = static_cast<int64_t>(element);
+  const bool converts_a = s.a != compute_dtype(s.c), converts_b = s.b != compute_dtype(s.c);
+  const bool spreads_a = s.transpose_a ? s.lda * size > 1024
+                                       : kMaxRows > 8 && s.lda * size % 4096 == 0;
+  p.a_rows = 0;
+  if (converts_a || (spreads_a && s.n > 2 * panel)) {
+    const int64_t fit = kStackBytes / (size * (p.block_k + 16)) / kMaxRows * kMaxRows;
+    p.a_rows = at_most(p.task_rows, fit);
+  }
+  p.b = GemmPlan::B::InPlace;
+  if (converts_b || s.transpose_b || (lies_badly(s.ldb * size) && s.m > 2 * kMaxRows)) {
+    const bool once = p.row_tasks == 1 && (p.a_rows == 0 || p.a_rows >= s.m);
+    p.b = once ? GemmPlan::B::Local : GemmPlan::B::Packed;
+  }
+}
+
+}  // namespace
+
+GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
+  GemmPlan p{};
+  p.shape = shape;
+  p.batch = batch;
+  GemmShape& s = p.shape;
+  p.swapped = s.n == 1 && s.m > 1 && s.ldc == 1;
+  if (p.swapped) {
+    p.shape.m = shape.n, p.shape.n = shape.m, p.shape.ldc = shape.m;
+    p.shape.lda = shape.ldb, p.shape.transpose_a = !shape.transpose_b, p.shape.a = shape.b;
+    p.shape.ldb = shape.lda, p.shape.transpose_b = !shape.transpose_a, p.shape.b = shape.a;
+  }
+  const size_t element = element_bytes(s);
+  const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element);
+  p.block_k = at_least(1, even_piece(s.k, max_block_k(element), 8));
+  p.blocks_k = at_least(1, pieces(s.k, p.block_k));
+  choose_tasks(p, panel);
+  choose_copies(p, panel, element);
+  const int64_t c_bytes = s.m * s.n * static_cast<int64_t>(element);
+  p.split_k = p.blocks_k > 1 && p.row_tasks * p.col_tasks * batch < 8 &&
+              s.m * s.n * s.k >= 4 * kTaskWork && p.blocks_k * c_bytes <= kPartialBytes;
+  p.staged = !p.split_k && s.c != compute_dtype(s.c);
+  const auto aligned = [](int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); };
+  if (p.b == GemmPlan::B::Packed)
+    p.packed_bytes = aligned(round_up(s.n, panel) * s.k * static_cast<int64_t>(element));
+  if (p.split_k) p.partial_bytes = aligned(p.blocks_k * c_bytes);
+  if (p.staged) p.partial_bytes = aligned(c_bytes);
+  return p;
+}
+
+namespace {
+
+/// Calls f with a null pointer to the element type of `dtype`, one that can compute as T.
+template <class T, class F>
+void with_storage(DType dtype, F f) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (dtype == DType::Float16) return f(static_cast<const Float16*>(nullptr));
+    if (dtype == DType::BFloat16) return f(static_cast<const BFloat16*>(nullptr));
+  }
+  f(static_cast<const T*>(nullptr));
+}
+template <class F>
+void with_compute(DType dtype, F f) {
+  switch (compute_dtype(dtype)) {
+    case DType::Float64: return f(double{});
+    case DType::Int32: return f(int32_t{});
+    case DType::Int64: return f(int64_t{});
+    default: return f(float{});
+  }
+}
+
+GemmOperands oriented(const GemmPlan& p, const GemmOperands& x) {
+  return p.swapped ? GemmOperands{x.b, x.a, x.c, x.bias} : x;
+}
+
+template <class T>
+MicroKernel<T> micro_kernel(int rows, int vectors) {
+  constexpr int kWidths = 4;  // 1, 2, 4, 8 vectors
+  static constexpr auto table = []<int... i>(std::integer_sequence<int, i...>) {
+    struct Table {
+      MicroKernel<T> at[kMaxRows * kWidths];
+    };
+    constexpr auto entry = []<int kRows, int kVectors>() -> MicroKernel<T> {
+      if constexpr (kVectors <= max_vectors(kRows)) return micro_tile<T, kRows, kVectors>;
+      else return nullptr;
+    };
+    return Table{{entry.template operator()<i / kWidths + 1, 1 << i % kWidths>()...}};
+  }(std::make_integer_sequence<int, kMaxRows * kWidths>{});
+  return table.at[(rows - 1) * kWidths + __builtin_ctz(static_cast<unsigned>(vectors))];
+}
+
+/// A block of k as a task works on it.
+template <class T>
+struct Block {
+  int64_t first, size;   // of k
+  const T* packed;       // B's panels of this block, or null
+  T* c;                  // C's element (0, 0)
+  int64_t c_row;
+  bool add;
+  const T* bias;         // of the task's first column, or null
+};
+
+/// Rows of A, and how to step through them.
+template <class T>
+struct Rows {
+  const T* data;
+  int64_t row, k;  // strides
+};
+
+/// A panel of B times `count` rows of A, in strips as equal as they go.
+template <class T>
+void multiply_panel(const Rows<T>& a, int64_t count, MicroTile<T> tile, int vectors) {
+  const int64_t strips = pieces(count, kMaxRows);
+  tile.a_row = a.row;
+  tile.a_k = a.k;
+  T* const c = tile.c;
+  for (int64_t i = 0, row = 0; i < strips; ++i) {
+    const int64_t next = count * (i + 1) / strips;
+    tile.a = a.data + row * a.row;
+    tile.c = c + row * tile.c_row;
+    micro_kernel<T>(static_cast<int>(next - row), vectors)(tile);
+    row = next;
+  }
+}
+
+/// `width` columns of B from column j, for one block of k, copied to `to`.
+template <class T>
+void copy_panel(const GemmPlan& p, const void* b, int64_t first_k, int64_t size_k, int64_t j,
+                int64_t width, int64_t panel, T* to) {
+  with_storage<T>(p.shape.b, [&](auto tag) {
+    const auto* from = static_cast<decltype(tag)>(b);
+    if (p.shape.transpose_b)
+      pack_transposed(to, panel, from + j * p.shape.ldb + first_k, p.shape.ldb, size_k, width);
+    else
+      pack_rows(to, panel, from + first_k * p.shape.ldb + j, p.shape.ldb, size_k, width, panel);
+  });
+}
+
+/// Columns [j0, j1) of C for rows of A from C's row i0 on.
+template <class T>
+void multiply_rows(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
+                   const Rows<T>& a, int64_t i0, int64_t rows, int64_t j0, int64_t j1) {
+  alignas(64) T local[max_block_k(sizeof(T)) * kPanel<T>];
+  constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
+  const int64_t ldb = p.shape.ldb;
+  const int widest = rows < 4 ? max_vectors(static_cast<int>(rows)) : 2;
+  for (int64_t j = j0; j < j1;) {
+    const int64_t left = j1 - j;
+    int vectors = 2;
+    MicroTile<T> tile{};
+    tile.k = block.size;
+    if (p.b == GemmPlan::B::InPlace && (left >= panel || left == lanes)) {
+      for (vectors = widest; vectors * lanes > left;) vectors /= 2;
+      tile.b = static_cast<const T*>(x.b) + block.first * ldb + j;
+      tile.b_k = ldb;
+    } else {
+      vectors = left > lanes ? 2 : 1;
+      tile.b_k = block.packed != nullptr ? panel : vectors * lanes;
+      if (block.packed != nullptr) {
+        tile.b = block.packed + j * block.size;
+      } else {
+        copy_panel(p, x.b, block.first, block.size, j, at_most(left, panel), tile.b_k, local);
+        tile.b = local;
+      }
+    }
+    tile.cols = static_cast<int>(at_most(left, vectors * lanes));
+    tile.c = block.c + i0 * block.c_row + j;
+    tile.c_row = block.c_row;
+    tile.add = block.add;
+    T same_bias[8 * lanes];
+    if (block.bias != nullptr) {
+      tile.bias = block.bias + (j - j0);
+      if (p.swapped) {
+        for (T& y : same_bias) y = *block.bias;
+        tile.bias = same_bias;
+      }
+    }
+    multiply_panel(a, rows, tile, vectors);
+    j += tile.cols;
+  }
+}
+
+/// One block of k of one task's part of C.
+template <class T>
+void multiply_block(const GemmPlan& p, const GemmOperands& x, const Block<T>& block, int64_t i0,
+                    int64_t i1, int64_t j0, int64_t j1) {
+  const GemmShape& s = p.shape;
+  if (p.a_rows == 0) {
+    const T* a = static_cast<const T*>(x.a);
+    const Rows<T> rows = s.transpose_a ? Rows<T>{a + block.first * s.lda + i0, 1, s.lda}
+                                       : Rows<T>{a + i0 * s.lda + block.first, s.lda, 1};
+    multiply_rows(p, x, block, rows, i0, i1 - i0, j0, j1);
+    return;
+  }
+  alignas(64) T local[kStackBytes / sizeof(T)];
+  for (int64_t i = i0; i < i1; i += p.a_rows) {
+    const int64_t count = at_most(p.a_rows, i1 - i);
+    Rows<T> rows{local, block.size + 16, 1};  // 16: rows at a power of two would share cache sets
+    with_storage<T>(s.a, [&](auto tag) {
+      const auto* a = static_cast<decltype(tag)>(x.a);
+      if (s.transpose_a) {
+        rows = {local, 1, p.a_rows};
+        pack_rows(local, p.a_rows, a + block.first * s.lda + i, s.lda, block.size, count, count);
+      } else {
+        pack_rows(local, rows.row, a + i * s.lda + block.first, s.lda, count, block.size,
+                  block.size);
+      }
+    });
+    multiply_rows(p, x, block, rows, i, count, j0, j1);
+  }
+}
+
+/// Rows of C between their dtype and the arithmetic's.
+template <class T>
+void widen_c(const GemmPlan& p, const void* c, T* to, int64_t i, int64_t j0, int64_t j1) {
+  with_storage<T>(p.shape.c, [&](auto tag) {
+    const auto* from = static_cast<decltype(tag)>(c) + i * p.shape.ldc;
+    pack_rows(to, 0, from + j0, 0, 1, j1 - j0, j1 - j0);
+  });
+}
+template <class T>
+void narrow_c(const GemmPlan& p, const T* from, void* c, int64_t i, int64_t j0, int64_t j1) {
+  with_storage<T>(p.shape.c, [&](auto tag) {
+    using S = std::remove_const_t<std::remove_pointer_t<decltype(tag)>>;
+    S* to = static_cast<S*>(c) + i * p.shape.ldc + j0;
+    for (int64_t j = 0; j < j1 - j0; j += kLanes<T>) {
+      const int n = static_cast<int>(at_most(kLanes<T>, j1 - j0 - j));
+      const Vec<T> v = simd::load(from + j, n);
+      if constexpr (std::is_same_v<S, T>) simd::store(to + j, v, n);
+      else simd::store_as(to + j, v, n);
+    }
+  });
+}
+
+/// `count` elements of the bias from `at` on, in the arithmetic's type.
+template <class T>
+void load_bias(const GemmPlan& p, const void* bias, int64_t at, int64_t count, T* buffer) {
+  with_storage<T>(p.shape.c, [&](auto tag) {
+    pack_rows(buffer, 0, static_cast<decltype(tag)>(bias) + at, 0, 1, count, count);
+  });
+}
+
+template <class T>
+void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t task) {
+  const GemmShape& s = p.shape;
+  const int64_t block = p.split_k ? task % p.blocks_k : 0;
+  const int64_t tile = p.split_k ? task / p.blocks_k : task;
+  const int64_t i0 = tile / p.col_tasks * p.task_rows, i1 = at_most(s.m, i0 + p.task_rows);
+  const int64_t j0 = tile % p.col_tasks * p.task_cols, j1 = at_most(s.n, j0 + p.task_cols);
+  const T* packed = p.packed_bytes != 0 ? reinterpret_cast<const T*>(scratch) : nullptr;
+  T* partial = reinterpret_cast<T*>(scratch + p.packed_bytes);
+  const int64_t padded_n = round_up(s.n, kPanel<T>);
+  T bias[kTaskCols];
+  if (x.bias != nullptr) load_bias(p, x.bias, p.swapped ? 0 : j0, p.swapped ? 1 : j1 - j0, bias);
+  const bool in_c = !p.split_k && !p.staged;
+  if (p.staged && s.accumulate)
+    for (int64_t i = i0; i < i1; ++i) widen_c(p, x.c, partial + i * s.n + j0, i, j0, j1);
+  const int64_t end = p.split_k ? block + 1 : p.blocks_k;
+  for (int64_t kb = block; kb < end; ++kb) {
+    Block<T> b;
+    b.first = kb * p.block_k;
+    b.size = at_most(p.block_k, s.k - b.first);
+    b.packed = packed != nullptr ? packed + b.first * padded_n : nullptr;
+    b.c = in_c ? static_cast<T*>(x.c) : p.split_k ? partial + kb * s.m * s.n : partial;
+    b.c_row = in_c ? s.ldc : s.n;
+    b.add = !p.split_k && (kb > 0 || s.accumulate);
+    b.bias = x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1 ? bias : nullptr;
+    multiply_block(p, x, b, i0, i1, j0, j1);
+  }
+  if (p.staged)
+    for (int64_t i = i0; i < i1; ++i) narrow_c(p, partial + i * s.n + j0, x.c, i, j0, j1);
+}
+
+/// C = (C +) block 0 + block 1 + ... + bias, in the order of a product that is not split.
+template <class T>
+void reduce(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t row) {
+  const GemmShape& s = p.shape;
+  T* partial = reinterpret_cast<T*>(scratch + p.packed_bytes) + row * s.n;
+  constexpr int64_t chunk = 256;
+  T sum[chunk], other[chunk];
+  const auto add = [&](const T* y, int64_t n) {
+    for (int64_t j = 0; j < n; j += kLanes<T>) {
+      const int count = static_cast<int>(at_most(kLanes<T>, n - j));
+      simd::store(sum + j, simd::load(sum + j, count) + simd::load(y + j, count), count);
+    }
+  };
+  for (int64_t j = 0; j < s.n; j += chunk) {
+    const int64_t n = at_most(chunk, s.n - j);
+    std::memcpy(sum, partial + j, static_cast<size_t>(n) * sizeof(T));
+    if (s.accumulate) {
+      widen_c(p, x.c, other, row, j, j + n);
+      add(other, n);
+    }
+    for (int64_t kb = 1; kb < p.blocks_k; ++kb) add(partial + kb * s.m * s.n + j, n);
+    if (x.bias != nullptr) {
+      load_bias(p, x.bias, p.swapped ? 0 : j, p.swapped ? 1 : n, other);
+      if (p.swapped)
+        for (int64_t i = 1; i < n; ++i) other[i] = other[0];
+      add(other, n);
+    }
+    narrow_c(p, sum, x.c, row, j, j + n);
+  }
+}
+
+constexpr int64_t kPackPanels = 4;  // panels of B to a packing task
+
+}  // namespace
+
+int64_t gemm_pack_tasks(const GemmPlan& p) {
+  if (p.b != GemmPlan::B::Packed || p.shape.m == 0 || p.shape.n == 0) return 0;
+  const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element_bytes(p.shape));
+  return p.blocks_k * pieces(p.shape.n, kPackPanels * panel);
+}
+
+void gemm_pack(const GemmPlan& p, const GemmOperands& operands, char* scratch, int64_t task) {
+  const GemmOperands x = oriented(p, operands);
+  with_compute(p.shape.c, [&](auto tag) {
+    using T = decltype(tag);
+    const int64_t groups = pieces(p.shape.n, kPackPanels * kPanel<T>);
+    const int64_t first = task / groups * p.block_k;
+    const int64_t size = at_most(p.block_k, p.shape.k - first);
+    T* block = reinterpret_cast<T*>(scratch) + first * round_up(p.shape.n, kPanel<T>);
+    const int64_t start = task % groups * kPackPanels * kPanel<T>;
+    const int64_t end = at_most(p.shape.n, start + kPackPanels * kPanel<T>);
+    for (int64_t j = start; j < end; j += kPanel<T>)
+      copy_panel(p, x.b, first, size, j, at_most(kPanel<T>, end - j), kPanel<T>, block + j * size);
+  });
+}
+
+int64_t gemm_tasks(const GemmPlan& p) {
+  return p.row_tasks * p.col_tasks * (p.split_k ? p.blocks_k : 1);
+}
+
+void gemm_compute(const GemmPlan& p, const GemmOperands& operands, char* scratch, int64_t task) {
+  with_compute(p.shape.c, [&](auto tag) {
+    compute<decltype(tag)>(p, oriented(p, operands), scratch, task);
+  });
+}
+
+int64_t gemm_reduce_tasks(const GemmPlan& p) { return p.split_k ? p.shape.m : 0; }
+
+void gemm_reduce(const GemmPlan& p, const GemmOperands& operands, char* scratch, int64_t task) {
+  with_compute(p.shape.c, [&](auto tag) {
+    reduce<decltype(tag)>(p, oriented(p, operands), scratch, task);
+  });
+}
+
+}  // namespace pyneuro

@@ -1,0 +1,86 @@
+// Matrix products for matmul, convolution, attention and recurrent layers: C = A B, one or a batch.
+//
+// The bits of C's row i depend on row i of A, on B and on k alone: k is cut in blocks that are a
+// function of k, each element is one chain of fused multiply-adds within a block, and blocks are
+// added in order. So it matters neither which rows come along, nor which path runs, nor how many
+// threads.
+#pragma once
+
+#include "backend.h"
+
+namespace pyneuro {
+
+/// C[m, n] = A[m, k] B[k, n], row-major; ld* are the elements between rows as they lie in memory. A
+/// transposed operand lies as [k, m] or [n, k]. Dtypes: all equal to one compute dtype, or any mix of
+/// float32, float16 and bfloat16, which computes in float32.
+struct GemmShape {
+  int64_t m, n, k;
+  int64_t lda, ldb, ldc;
+  bool transpose_a = false, transpose_b = false;
+  bool accumulate = false;  // C += A B
+  DType a = DType::Float32, b = DType::Float32, c = DType::Float32;
+};
+
+struct GemmOperands {
+  const void* a;
+  const void* b;
+  void* c;
+  const void* bias = nullptr;  // [n] of C's dtype, added to every row
+};
+
+/// How a product runs, decided from its shape.
+struct GemmPlan {
+  enum class B {
+    InPlace,  // rows of B are read where they lie
+    Local,    // a panel at a time is copied to the stack, by each task
+    Packed    // all panels are copied to scratch once, before the product
+  };
+  GemmShape shape;
+  int64_t batch;
+  bool swapped;  // n == 1: the plan is that of C^T = B^T A^T, whose one row is long
+  int64_t block_k, blocks_k;    // k in blocks_k blocks of block_k, the last one shorter
+  int64_t task_rows, task_cols;  // of C, to a task
+  int64_t row_tasks, col_tasks;
+  int64_t a_rows;    // rows of A copied to the stack at a time; 0: A is read where it lies
+  B b;
+  bool split_k;      // each block of k is a task and has a partial C; they are added afterwards
+  bool staged;       // C is computed in scratch in the arithmetic's type, then converted
+  int64_t matrices;  // of the batch, to a task
+  size_t packed_bytes, partial_bytes;  // of scratch, for each matrix
+};
+
+GemmPlan plan_gemm(const GemmShape& shape, int64_t batch = 1);
+
+/// Bytes of scratch that `gemm` needs, 64-byte aligned.
+inline size_t gemm_scratch(const GemmPlan& plan) {
+  return static_cast<size_t>(plan.batch) * (plan.packed_bytes + plan.partial_bytes);
+}
+
+/// The steps of one matrix; `task` counts within the step.
+int64_t gemm_pack_tasks(const GemmPlan& plan);
+void gemm_pack(const GemmPlan& plan, const GemmOperands& x, char* scratch, int64_t task);
+int64_t gemm_tasks(const GemmPlan& plan);
+void gemm_compute(const GemmPlan& plan, const GemmOperands& x, char* scratch, int64_t task);
+int64_t gemm_reduce_tasks(const GemmPlan& plan);
+void gemm_reduce(const GemmPlan& plan, const GemmOperands& x, char* scratch, int64_t task);
+
+/// Runs the batch; `operands(i)` gives matrix i's.
+template <class F>
+void gemm(Context& ctx, const GemmPlan& plan, F operands, void* scratch) {
+  const size_t bytes = plan.packed_bytes + plan.partial_bytes;
+  const auto step = [&](int64_t tasks, auto run) {
+    if (tasks == 0) return;
+    const int64_t total = plan.batch * tasks;
+    const int64_t group = tasks == 1 ? plan.matrices : 1;
+    ctx.parallel_for((total + group - 1) / group, [&](int64_t task) {
+      const int64_t end = total < (task + 1) * group ? total : (task + 1) * group;
+      for (int64_t i = task * group; i < end; ++i)
+        run(plan, operands(i / tasks), static_cast<char*>(scratch) + (i / tasks) * bytes, i % tasks);
+    });
+  };
+  step(gemm_pack_tasks(plan), gemm_pack);
+  step(gemm_tasks(plan), gemm_compute);
+  step(gemm_reduce_tasks(plan), gemm_reduce);
+}
+
+}  // namespace pyneuro

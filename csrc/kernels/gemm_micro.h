@@ -1,0 +1,106 @@
+// The innermost loop of every matrix product: a tile of C, up to kMaxRows x 2 vectors (wider where
+// there are fewer rows), kept in registers while k runs. Knows nothing of blocking, packing, threads.
+//
+// Each element of C is one chain of fused multiply-adds over k in order, whatever the tile's shape:
+// that is what makes a row's bits independent of its neighbours.
+#pragma once
+
+#include "simd/vec.h"
+
+namespace pyneuro {
+inline namespace PN_SIMD_ABI {
+
+using simd::Vec;
+
+/// Rows of the largest tile: as many accumulators as the register file holds beside two vectors of B
+/// and one element of A (32 registers on AVX-512 and NEON, 16 elsewhere; without FMA the product
+/// takes one more).
+#if PN_VEC_BYTES == 64
+inline constexpr int kMaxRows = 14;
+#elif defined(__AVX2__)
+inline constexpr int kMaxRows = 6;
+#elif defined(__aarch64__)
+inline constexpr int kMaxRows = 8;
+#else
+inline constexpr int kMaxRows = 4;
+#endif
+
+/// Vectors across a tile of `rows`: few rows take more, as about eight chains hide the latency.
+constexpr int max_vectors(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
+
+/// c[rows, cols] (+)= a[rows, k] b[k, cols] (+ bias[cols]). Strides count elements.
+template <class T>
+struct MicroTile {
+  int64_t k;
+  const T* a;
+  int64_t a_row, a_k;
+  const T* b;  // readable in full vectors
+  int64_t b_k;
+  T* c;
+  int64_t c_row;
+  int cols;       // written; the rest of the last vector is left alone
+  bool add;       // to what c holds
+  const T* bias;  // or null
+};
+
+template <class T, int kRows, int kVectors>
+void micro_tile(const MicroTile<T>& tile) {
+  const MicroTile<T> t = tile;  // its own: stores to C then need not be feared to change it
+  using V = Vec<T>;
+  constexpr int kLanes = V::kCount;
+  // Rows in groups of three, so that an address is a pointer plus one or two times a_row.
+  constexpr int kGroups = (kRows + 2) / 3;
+  V sum[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[r][v] = V(T(0));
+  const T* a[kGroups];
+#pragma GCC unroll 8
+  for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * t.a_row;
+  const T* b = t.b;
+  const int64_t a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
+  for (int64_t k = t.k; k > 0; --k) {
+    V row[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) row[v] = simd::load(b + v * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const V x(a[r / 3][(r % 3) * a_row]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
+    }
+    b += b_k;
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g) a[g] += a_k;
+  }
+  const auto load_up_to = [](const T* p, int n) {
+    return n >= kLanes ? simd::load(p) : simd::load(p, n);
+  };
+#pragma GCC unroll 8
+  for (int v = 0; v < kVectors; ++v) {
+    const int n = t.cols - v * kLanes;
+    if (n <= 0) break;
+    T* c = t.c + v * kLanes;
+    if (t.add) {
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) sum[r][v] = load_up_to(c + r * t.c_row, n) + sum[r][v];
+    }
+    if (t.bias != nullptr) {
+      const V bias = load_up_to(t.bias + v * kLanes, n);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) sum[r][v] += bias;
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      if (n >= kLanes) simd::store(c + r * t.c_row, sum[r][v]);
+      else simd::store(c + r * t.c_row, sum[r][v], n);
+    }
+  }
+}
+
+template <class T>
+using MicroKernel = void (*)(const MicroTile<T>&);
+
+}  // namespace PN_SIMD_ABI
+}  // namespace pyneuro

@@ -1,0 +1,261 @@
+// Cutting nests into tiles, and feeding tiles to elementwise loops (tile.h).
+#include "kernels/tile.h"
+
+namespace pyneuro {
+namespace {
+
+constexpr int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
+
+bool mergeable(const Nest& nest, int outer, int inner) {
+  for (int a = 0; a < nest.arrays; ++a)
+    if (nest.stride[a][outer] != nest.stride[a][inner] * nest.size[inner]) return false;
+  return true;
+}
+
+void push_loop(Nest& nest, int64_t size, const int64_t* strides) {
+  nest.size[nest.rank] = size;
+  for (int a = 0; a < nest.arrays; ++a) nest.stride[a][nest.rank] = strides[a];
+  ++nest.rank;
+  const int inner = nest.rank - 1;
+  if (inner == 0 || !mergeable(nest, inner - 1, inner)) return;
+  nest.size[inner - 1] *= size;
+  for (int a = 0; a < nest.arrays; ++a) nest.stride[a][inner - 1] = strides[a];
+  --nest.rank;
+}
+
+/// Puts a loop of one round outside, so that there are rows and columns.
+void push_outer(Nest& nest) {
+  for (int i = nest.rank; i > 0; --i) {
+    nest.size[i] = nest.size[i - 1];
+    for (int a = 0; a < nest.arrays; ++a) nest.stride[a][i] = nest.stride[a][i - 1];
+  }
+  nest.size[0] = 1;
+  for (int a = 0; a < nest.arrays; ++a) nest.stride[a][0] = nest.rank == 0 ? 1 : 0;
+  ++nest.rank;
+}
+
+/// Makes loop `from` the rows.
+void make_rows(Nest& nest, int from) {
+  const int to = nest.rank - 2;
+  auto rotate = [&](int64_t* list) {
+    const int64_t moved = list[from];
+    for (int i = from; i < to; ++i) list[i] = list[i + 1];
+    list[to] = moved;
+  };
+  rotate(nest.size);
+  for (int a = 0; a < nest.arrays; ++a) rotate(nest.stride[a]);
+}
+
+/// Where an array's columns lie apart, the loop in which its elements lie closest becomes the rows.
+void arrange(Nest& nest) {
+  for (int a = 0; a < nest.arrays; ++a) {
+    int64_t closest = magnitude(nest.col_stride(a));
+    int rows = -1;
+    for (int i = nest.rank - 2; i >= 0; --i) {
+      const int64_t s = magnitude(nest.stride[a][i]);
+      if (s == 0 || s >= closest || nest.size[i] == 1) continue;
+      closest = s;
+      rows = i;
+    }
+    if (rows < 0) continue;
+    make_rows(nest, rows);
+    nest.crossed = true;
+    return;
+  }
+}
+
+}  // namespace
+
+Nest make_nest(const Shape& shape, const View* const* views, int arrays) {
+  Nest nest;
+  nest.arrays = arrays;
+  Strides strides[kMaxArrays];
+  for (int a = 0; a < arrays; ++a)
+    strides[a] = broadcast_strides(views[a]->shape, views[a]->strides, shape);
+  for (int i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 1) continue;
+    int64_t here[kMaxArrays];
+    for (int a = 0; a < arrays; ++a) here[a] = strides[a][i];
+    push_loop(nest, shape[i], here);
+  }
+  while (nest.rank < 2) push_outer(nest);
+  arrange(nest);
+  return nest;
+}
+
+Tiling make_tiling(const Nest& nest, int64_t capacity) {
+  Tiling t{nest, 1, 1, 1, 1, 1, 1};
+  int64_t widest = capacity;
+  if (nest.crossed)
+    for (widest = 8; widest * widest < capacity;) widest *= 2;
+  t.cols = balanced(nest.cols(), widest, 16);
+  t.rows = balanced(nest.rows(), larger(1, capacity / t.cols), 1);
+  t.row_tiles = ceil_div(nest.rows(), t.rows);
+  t.col_tiles = ceil_div(nest.cols(), t.cols);
+  t.tiles = t.row_tiles * t.col_tiles;
+  for (int i = 0; i < nest.rank - 2; ++i) t.tiles *= nest.size[i];
+  t.tiles_per_task = larger(1, kSlice / (t.rows * t.cols));
+  return t;
+}
+
+TileCursor::TileCursor(const Tiling& tiling, int64_t task) : t_(tiling) {
+  const Nest& nest = t_.nest;
+  int64_t at = task * t_.tiles_per_task;
+  left_ = smaller(t_.tiles_per_task, t_.tiles - at);
+  col_ = at % t_.col_tiles * t_.cols;
+  at /= t_.col_tiles;
+  row_ = at % t_.row_tiles * t_.rows;
+  at /= t_.row_tiles;
+  for (int a = 0; a < nest.arrays; ++a) outer_[a] = 0;
+  for (int i = nest.rank - 3; i >= 0; --i) {
+    index_[i] = at % nest.size[i];
+    at /= nest.size[i];
+    for (int a = 0; a < nest.arrays; ++a) outer_[a] += index_[i] * nest.stride[a][i];
+  }
+}
+
+bool TileCursor::next() {
+  if (--left_ == 0) return false;
+  col_ += t_.cols;
+  if (col_ < t_.nest.cols()) return true;
+  col_ = 0;
+  row_ += t_.rows;
+  if (row_ < t_.nest.rows()) return true;
+  row_ = 0;
+  step_outer();
+  return true;
+}
+
+void TileCursor::step_outer() {
+  const Nest& nest = t_.nest;
+  for (int i = nest.rank - 3; i >= 0; --i) {
+    for (int a = 0; a < nest.arrays; ++a) outer_[a] += nest.stride[a][i];
+    if (++index_[i] < nest.size[i]) return;
+    for (int a = 0; a < nest.arrays; ++a) outer_[a] -= nest.size[i] * nest.stride[a][i];
+    index_[i] = 0;
+  }
+}
+
+// ---- elementwise --------------------------------------------------------------------------------
+
+namespace {
+
+constexpr int64_t kBuffer = kTileBytes + 128;  // off 4096, where loads would wait for stores
+constexpr int64_t kRawBytes = 2 * kTileBytes;  // elements of up to 8 bytes become ones of 4
+
+/// How one array reaches the loop.
+struct Feed {
+  char* data;
+  int size, tile_size;  // bytes of an element, in memory and in the tile
+  Converter convert;    // null where the dtypes are one
+  bool direct;          // the loop works on the array's own memory
+};
+
+struct Elementwise {
+  TileLoop loop;
+  Tiling tiling;
+  Feed feeds[kMaxArrays];
+  bool flat;  // every tile is one row
+};
+
+/// What a buffer holds, so that a repeated operand is loaded once.
+struct Held {
+  int64_t offset = -1, rows = 0, cols = 0;
+};
+
+struct Buffers {
+  alignas(64) char tile[kMaxArrays][kBuffer];
+  alignas(64) char raw[kRawBytes];
+  Held held[kMaxArrays];
+};
+
+void load(const Feed& feed, Block from, int64_t rows, int64_t cols, char* buffer, char* raw) {
+  if (feed.convert == nullptr) {
+    copy_block(feed.size, {buffer, cols, 1}, from, rows, cols);
+  } else if (from.col == 1 && (rows == 1 || from.row == cols)) {
+    feed.convert(buffer, from.data, rows * cols);
+  } else if (from.col == 1 && from.row != 0) {
+    const auto* row = static_cast<const char*>(from.data);
+    for (int64_t r = 0; r < rows; ++r)
+      feed.convert(buffer + r * cols * feed.tile_size, row + r * from.row * feed.size, cols);
+  } else {
+    copy_block(feed.size, {raw, cols, 1}, from, rows, cols);
+    feed.convert(buffer, raw, rows * cols);
+  }
+}
+
+void flush(const Feed& feed, Block to, int64_t rows, int64_t cols, char* buffer, char* raw) {
+  if (feed.convert == nullptr) {
+    copy_block(feed.size, to, {buffer, cols, 1}, rows, cols);
+  } else if (to.col == 1 && (rows == 1 || to.row == cols)) {
+    feed.convert(to.data, buffer, rows * cols);
+  } else {
+    feed.convert(raw, buffer, rows * cols);
+    copy_block(feed.size, to, {raw, cols, 1}, rows, cols);
+  }
+}
+
+void run_task(const Elementwise& job, int64_t task) {
+  const Nest& nest = job.tiling.nest;
+  Buffers buffers;
+  TileCursor at(job.tiling, task);
+  do {
+    Tile tile;
+    tile.rows = at.rows();
+    tile.cols = at.cols();
+    auto place = [&](int a) {
+      const Feed& feed = job.feeds[a];
+      return Block{feed.data + at.offset(a) * feed.size, nest.row_stride(a), nest.col_stride(a)};
+    };
+    for (int a = 0; a < nest.arrays; ++a) {
+      const Feed& feed = job.feeds[a];
+      tile.data[a] = feed.direct ? feed.data + at.offset(a) * feed.size : buffers.tile[a];
+      tile.pitch[a] = feed.direct ? nest.row_stride(a) : tile.cols;
+      Held& held = buffers.held[a];
+      if (a == 0 || feed.direct) continue;
+      if (held.offset == at.offset(a) && held.rows >= tile.rows && held.cols == tile.cols) continue;
+      held = {at.offset(a), tile.rows, tile.cols};
+      load(feed, place(a), tile.rows, tile.cols, buffers.tile[a], buffers.raw);
+    }
+    Tile run = tile;
+    if (job.flat) {
+      run.cols *= run.rows;
+      run.rows = 1;
+    }
+    job.loop(run);
+    if (!job.feeds[0].direct)
+      flush(job.feeds[0], place(0), tile.rows, tile.cols, buffers.tile[0], buffers.raw);
+  } while (at.next());
+}
+
+}  // namespace
+
+void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, const DType* dtypes,
+                     int count) {
+  const Shape& shape = arrays[0]->shape;
+  if (arrays[0]->size() == 0) return;
+  Elementwise job;
+  job.loop = loop;
+  const Nest nest = make_nest(shape, arrays, count);
+  bool buffered = false;
+  int64_t widest = 1;
+  for (int a = 0; a < count; ++a) {
+    const DType dtype = arrays[a]->dtype;
+    Feed& feed = job.feeds[a];
+    feed.data = arrays[a]->as<char>();
+    feed.size = static_cast<int>(size_of(dtype));
+    feed.tile_size = static_cast<int>(size_of(dtypes[a]));
+    if (a == 0) feed.convert = dtype == dtypes[a] ? nullptr : converter(dtypes[a], dtype);
+    else feed.convert = dtype == dtypes[a] ? nullptr : converter(dtype, dtypes[a]);
+    feed.direct = feed.convert == nullptr && nest.col_stride(a) == 1;
+    buffered |= !feed.direct;
+    widest = larger(widest, feed.tile_size);
+  }
+  job.tiling = make_tiling(nest, buffered ? kTileBytes / widest : kSlice);
+  job.flat = job.tiling.cols == nest.cols();
+  for (int a = 0; a < count; ++a)
+    job.flat &= !job.feeds[a].direct || nest.row_stride(a) == nest.cols() || job.tiling.rows == 1;
+  ctx.parallel_for(job.tiling.tasks(), [&](int64_t task) { run_task(job, task); });
+}
+
+}  // namespace pyneuro

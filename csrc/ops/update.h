@@ -1,0 +1,54 @@
+// Writes to state: assign, and optimizer steps over many variables at once. They have no outputs.
+#pragma once
+
+#include "ops/infer.h"
+
+namespace pyneuro {
+
+/// variable <- value, cast to the variable's dtype; shapes are equal. Several pairs in one call:
+/// inputs are variable_1 .. variable_n, value_1 .. value_n.
+struct Assign {
+  static constexpr Signature signature{"assign", {"variables_and_values*"}};
+  static constexpr auto fields = kNoFields;
+  bool mutates(int input, int inputs) const { return input < inputs / 2; }
+  Specs infer(Inputs in) const;
+};
+
+/// Without momentum: p <- p - lr g. With: v <- momentum v - lr g, then p <- p + v, or with nesterov
+/// p <- p + momentum v - lr g (Keras's form). Inputs: learning_rate (0-d), then n variables p, n
+/// gradients g of their dtype, and with momentum n velocities v.
+struct SgdUpdate {
+  static constexpr Signature signature{"sgd_update", {"learning_rate", "tensors*"}};
+  double momentum;
+  bool nesterov;
+  static constexpr auto fields = std::tuple{field("momentum", &SgdUpdate::momentum, 0.0),
+                                            field("nesterov", &SgdUpdate::nesterov, false)};
+  int groups() const { return momentum == 0 ? 2 : 3; }
+  bool mutates(int input, int inputs) const {
+    const int n = (inputs - 1) / groups();
+    return input > 0 && (input <= n || input > 2 * n);
+  }
+  Specs infer(Inputs in) const;
+};
+
+/// Adam (Kingma and Ba 2015, in Keras's form): alpha = lr sqrt(1 - beta_2^t) / (1 - beta_1^t);
+/// m <- m + (g - m)(1 - beta_1); v <- v + (g^2 - v)(1 - beta_2); with amsgrad w <- max(w, v), and w
+/// stands for v in p <- p - m alpha / (sqrt(v) + epsilon). Inputs: learning_rate and step t >= 1
+/// (0-d), then n each of variables, gradients, m, v and with amsgrad w.
+struct AdamUpdate {
+  static constexpr Signature signature{"adam_update", {"learning_rate", "step", "tensors*"}};
+  double beta_1, beta_2, epsilon;
+  bool amsgrad;
+  static constexpr auto fields =
+      std::tuple{field("beta_1", &AdamUpdate::beta_1, 0.9), field("beta_2", &AdamUpdate::beta_2, 0.999),
+                 field("epsilon", &AdamUpdate::epsilon, 1e-7),
+                 field("amsgrad", &AdamUpdate::amsgrad, false)};
+  int groups() const { return amsgrad ? 5 : 4; }
+  bool mutates(int input, int inputs) const {
+    const int n = (inputs - 2) / groups();
+    return input > 1 && (input < 2 + n || input >= 2 + 2 * n);
+  }
+  Specs infer(Inputs in) const;
+};
+
+}  // namespace pyneuro

@@ -1,0 +1,121 @@
+"""Ops that write to Variables: assignment and whole optimizer steps, each one native call.
+
+They return nothing and leave no trace on the tape. Which gradient belongs to which variable, slots and
+schedules are the matter of `pyneuro.optimizers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..autograd import not_differentiable
+from ..errors import ArgumentError
+from ..tensor import Tensor, apply
+from .arguments import TensorLike
+
+not_differentiable("assign", "sgd_update", "adam_update")
+
+
+def assign(variables: Sequence[Tensor], values: Sequence[TensorLike]) -> None:
+    """Write values to variables, cast to their dtypes.
+
+    Args:
+        variables: Variables.
+        values: as many tensors, of the same shapes.
+
+    Raises:
+        ArgumentError: not as many values as variables.
+        ShapeError: a value has another shape than its variable.
+    """
+    _expect_lengths("assign", len(variables), values=values)
+    apply("assign", *variables, *values)
+
+
+def sgd_update(
+    variables: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    learning_rate: TensorLike,
+    velocities: Sequence[Tensor] = (),
+    momentum: float = 0.0,
+    nesterov: bool = False,
+) -> None:
+    """One step of gradient descent, with momentum where it is not 0.
+
+    Args:
+        variables: Variables.
+        gradients: their gradients, of the same shapes and dtypes.
+        learning_rate: a number, or a tensor of one.
+        velocities: with momentum, a slot for each variable.
+        momentum: the share of the velocity that is kept.
+        nesterov: whether to look ahead (Nesterov's form).
+
+    Raises:
+        ArgumentError: the lists differ in length.
+        ShapeError: a gradient or slot has another shape or dtype than its variable.
+    """
+    slots = velocities if momentum != 0 else ()
+    _expect_lengths("sgd_update", len(variables), gradients=gradients)
+    if momentum != 0:
+        _expect_lengths("sgd_update", len(variables), velocities=velocities)
+    apply(
+        "sgd_update",
+        learning_rate,
+        *variables,
+        *gradients,
+        *slots,
+        momentum=float(momentum),
+        nesterov=nesterov,
+    )
+
+
+def adam_update(
+    variables: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    learning_rate: TensorLike,
+    step: TensorLike,
+    momentums: Sequence[Tensor],
+    velocities: Sequence[Tensor],
+    largest: Sequence[Tensor] | None = None,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> None:
+    """One step of Adam (Kingma and Ba 2015), in Keras's form.
+
+    Args:
+        variables: Variables.
+        gradients: their gradients, of the same shapes and dtypes.
+        learning_rate: a number, or a tensor of one.
+        step: the number of this step, counted from 1.
+        momentums: a slot for each variable: the mean of the gradients.
+        velocities: a slot for each variable: the mean of their squares.
+        largest: the amsgrad variant's third slot for each variable: the largest velocity so far.
+        beta_1: how slowly the momentums change.
+        beta_2: how slowly the velocities change.
+        epsilon: what keeps the quotient finite.
+
+    Raises:
+        ArgumentError: the lists differ in length.
+        ShapeError: a gradient or slot has another shape or dtype than its variable.
+    """
+    lists = {"gradients": gradients, "momentums": momentums, "velocities": velocities}
+    if largest is not None:
+        lists["largest"] = largest
+    _expect_lengths("adam_update", len(variables), **lists)
+    apply(
+        "adam_update",
+        learning_rate,
+        step,
+        *variables,
+        *(slot for slots in lists.values() for slot in slots),
+        beta_1=beta_1,
+        beta_2=beta_2,
+        epsilon=epsilon,
+        amsgrad=largest is not None,
+    )
+
+
+def _expect_lengths(op: str, wanted: int, **lists: Sequence[TensorLike]) -> None:
+    for name, items in lists.items():
+        if len(items) != wanted:
+            raise ArgumentError(f"{op}: {wanted} variables, but {len(items)} {name}")

@@ -1,0 +1,56 @@
+"""Optimizers: from gradients to new weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..registry import deserialize_keras_object, find, resolve, serialize_keras_object
+from . import schedules
+from .adam import Adam, AdamW
+from .adaptive import RMSprop
+from .base import Optimizer
+from .sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
+
+
+def get(identifier: Any) -> Any:
+    """Turn what a user gives as `optimizer=` into an `Optimizer`.
+
+    Args:
+        identifier: a name such as "adam", an `Optimizer`, a class, or a serialized optimizer.
+
+    Returns:
+        An `Optimizer`.
+
+    Raises:
+        UnknownNameError: no optimizer of this name; suggests the nearest.
+
+    Example:
+        >>> type(get("adam")).__name__
+        'Adam'
+    """
+    if isinstance(identifier, str):
+        name = identifier if identifier in __all__ else identifier.lower()
+        return find("optimizer", name)()
+    return resolve("optimizer", identifier)
+
+
+def serialize(optimizer: Optimizer) -> Any:
+    """The optimizer as a dict that `deserialize` understands; without its state."""
+    return serialize_keras_object(optimizer)
+
+
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """Make an optimizer from `serialize`'s result."""
+    return deserialize_keras_object(config, custom_objects=custom_objects)

@@ -1,0 +1,542 @@
+"""Optimizer: from gradients to new weights. Each family adds its one native update over all variables.
+
+Everything that changes from step to step (rate, count, slots) is a Variable, so that a recorded step replays.
+An update writes at once, also inside a `StateScope`: it is the commit of a step, not a part of what precedes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .. import naming, ops
+from ..autograd import no_grad
+from ..errors import ArgumentError, ShapeError
+from ..ops.update import assign
+from ..registry import deserialize_keras_object, serialize_keras_object
+from ..tensor import Tensor, convert
+from ..variable import Variable
+from .schedules import LearningRateSchedule
+
+__all__ = ["Optimizer"]
+
+
+class Optimizer:
+    """Base class of optimizers.
+
+    A subclass makes its slots in `build(variables)` and updates in `update(variables, gradients)`; or it
+    defines `update_step(gradient, variable, learning_rate)` for one variable, as in Keras.
+
+    Args:
+        learning_rate: a number, a `LearningRateSchedule`, or a callable without arguments.
+        weight_decay: this share of the rate times each weight is taken off it at each step.
+        clipnorm: scale each gradient down to this length.
+        clipvalue: clip each entry of each gradient to +- this.
+        global_clipnorm: scale all gradients together down to this length.
+        use_ema: keep an exponential moving average of the weights.
+        ema_momentum: the share of the old average at each step, in [0, 1].
+        ema_overwrite_frequency: overwrite the weights by their average every so many steps; `None`
+            only when training ends.
+        loss_scale_factor: multiply the loss by this and divide the gradients by it again.
+        gradient_accumulation_steps: update only every so many steps, with the mean of the gradients.
+        name: a name.
+        **kwargs: none; unknown arguments are named in the error.
+
+    Raises:
+        ArgumentError: an argument outside of what is allowed.
+
+    Example:
+        >>> from pyneuro import Variable, optimizers
+        >>> import numpy as np
+        >>> w = Variable(np.ones(2, "float32"))
+        >>> optimizer = optimizers.SGD(learning_rate=0.5)
+        >>> optimizer.apply([np.ones(2, "float32")], [w])
+        >>> w.tolist()
+        [0.5, 0.5]
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kind = type(self).__name__
+        if kwargs:
+            hint = "; say learning_rate for lr" if "lr" in kwargs else ""
+            raise ArgumentError(f"{kind}: unknown arguments {sorted(kwargs)}{hint}")
+        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
+        given = [clip for clip, value in clips.items() if value is not None]
+        if len(given) > 1:
+            raise ArgumentError(f"{kind}: only one of {', '.join(given)} can be set")
+        for clip in given:
+            if not clips[clip] > 0:  # type: ignore[operator]
+                raise ArgumentError(f"{kind}: {clip} must be > 0, got {clips[clip]!r}")
+        if use_ema and not 0 <= ema_momentum <= 1:
+            raise ArgumentError(f"{kind}: ema_momentum must be in [0, 1], got {ema_momentum!r}")
+        _check_count(kind, "ema_overwrite_frequency", ema_overwrite_frequency, 1)
+        _check_count(kind, "gradient_accumulation_steps", gradient_accumulation_steps, 2)
+        self.name = name or naming.auto_name(kind)
+        self.weight_decay = weight_decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        self.use_ema, self.ema_momentum = use_ema, ema_momentum
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.loss_scale_factor = loss_scale_factor
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.built = False
+        self._variables: list[Variable] = []
+        self._trainable_variables: list[Variable] = []
+        self._positions: dict[int, int] = {}
+        self._no_decay: set[int] = set()
+        self.iterations = self._own_variable(0, "int64", "iterations")
+        self._learning_rate: Any = learning_rate
+        if not callable(learning_rate):
+            _check_rate(kind, learning_rate)
+            self._learning_rate = self._own_variable(learning_rate, "float64", "learning_rate")
+
+    # -- state --------------------------------------------------------------------------------------
+
+    def _own_variable(self, value: Any, dtype: str, name: str) -> Variable:
+        variable = Variable(convert(value, dtype), dtype=dtype, trainable=False, name=name)
+        variable.path = f"{self.name}/{name}"
+        self._variables.append(variable)
+        return variable
+
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str, initializer: str = "zeros"
+    ) -> Variable:
+        """Make a slot: a variable of another one's shape and dtype.
+
+        Args:
+            reference_variable: the weight that the slot belongs to.
+            name: what the slot is, such as "momentum".
+            initializer: "zeros", or "copy" for the weight's value.
+
+        Returns:
+            The slot.
+        """
+        value = (
+            reference_variable.value.detach()
+            if initializer == "copy"
+            else ops.zeros(reference_variable.shape, dtype=reference_variable.dtype)
+        )
+        path = reference_variable.path.replace("/", "_")
+        return self._own_variable(value, reference_variable.dtype, f"{path}_{name}")
+
+    def _slots(self, variables: Sequence[Variable], name: str) -> list[Variable]:
+        return [self.add_variable_from_reference(v, name) for v in variables]
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        """Make the slots for the weights to train; the first `apply` does it by itself.
+
+        Args:
+            variables: the weights.
+        """
+        if self.built:
+            return
+        self._trainable_variables = list(variables)
+        self._positions = {id(v): i for i, v in enumerate(self._trainable_variables)}
+        if self.use_ema:
+            self._averages = [
+                self.add_variable_from_reference(v, "average", "copy") for v in variables
+            ]
+        if self.gradient_accumulation_steps:
+            self._accumulators = self._slots(variables, "gradient_accumulator")
+            self._step_count = self._own_variable(0, "int64", "accumulated")
+        self.build_slots(self._trainable_variables)
+        self.built = True
+
+    def build_slots(self, variables: Sequence[Variable]) -> None:
+        """Make the slots of this family; a subclass with slots defines it.
+
+        Args:
+            variables: the weights.
+        """
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All state: the count, the rate, then slots."""
+        return list(self._variables)
+
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
+        """Leave weights out of weight decay.
+
+        Args:
+            var_list: the weights.
+            var_names: parts of paths, such as "bias"; needs a built optimizer.
+        """
+        for variable in var_list or ():
+            self._no_decay.add(id(variable))
+        for name in var_names or ():
+            self._no_decay.update(id(v) for v in self._trainable_variables if name in v.path)
+
+    def zero_grad(self) -> None:
+        """Clear the `grad` of the weights that this optimizer trains."""
+        for variable in self._trainable_variables:
+            variable.grad = None
+
+    # -- learning rate ------------------------------------------------------------------------------
+
+    @property
+    def learning_rate(self) -> Any:
+        """The rate: a Variable, or what the schedule gives for the present step. Can be set."""
+        return self._current_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if callable(value):
+            if isinstance(self._learning_rate, Variable):
+                old = self._learning_rate
+                self._variables = [v for v in self._variables if v is not old]
+            self._learning_rate = value
+            return
+        if not isinstance(self._learning_rate, Variable):
+            raise ArgumentError(
+                f"{type(self).__name__}: the learning rate was given as a schedule and cannot be "
+                "set to a number; give a number to the constructor instead"
+            )
+        _check_rate(type(self).__name__, value)
+        self._learning_rate.assign(value)
+
+    def _current_rate(self) -> Any:
+        rate = self._learning_rate
+        if isinstance(rate, Variable):
+            return rate
+        value = rate(self.iterations.value) if isinstance(rate, LearningRateSchedule) else rate()
+        return value if isinstance(value, Tensor) else convert(float(value), "float64")
+
+    # -- a step -------------------------------------------------------------------------------------
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """Update the weights, given their gradients.
+
+        Args:
+            grads: a gradient, or `None`, for each weight.
+            trainable_variables: the weights; default those the optimizer was built for.
+
+        Raises:
+            ArgumentError: the numbers differ, no weight has a gradient, or a weight is unknown.
+            ShapeError: a gradient has another shape than its weight.
+        """
+        grads = list(grads)
+        if trainable_variables is None:
+            if not self.built:
+                raise ArgumentError(
+                    f"{type(self).__name__}.apply: give the variables too, or build(variables) first"
+                )
+            variables = self._trainable_variables
+        else:
+            variables = list(trainable_variables)
+            if not self.built:
+                self.build(variables)
+        if len(grads) != len(variables):
+            raise ArgumentError(
+                f"{type(self).__name__}.apply: {len(grads)} gradients came for {len(variables)} "
+                "variables"
+            )
+        pairs = self._with_gradients(grads, variables)
+        with no_grad():
+            self._apply(*pairs)
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> None:
+        """Update the weights, given pairs of gradient and weight.
+
+        Args:
+            grads_and_vars: such as `zip(gradients, variables)`.
+        """
+        pairs = list(grads_and_vars)
+        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+
+    def _with_gradients(
+        self, grads: list[Any], variables: list[Variable]
+    ) -> tuple[list[Any], list[Variable]]:
+        """The pairs that have a gradient, checked."""
+        kept_grads, kept, missing = [], [], []
+        for grad, variable in zip(grads, variables, strict=True):
+            if grad is None:
+                missing.append(variable.path)
+                continue
+            if id(variable) not in self._positions:
+                raise ArgumentError(
+                    f"{type(self).__name__}.apply: {variable.path!r} is not among the "
+                    f"{len(self._trainable_variables)} variables that the optimizer was built for; "
+                    "make a new optimizer (or compile again) when the variables to train change"
+                )
+            grad = grad if isinstance(grad, Tensor) else convert(grad)
+            if grad.shape != variable.shape:
+                raise ShapeError(
+                    f"{type(self).__name__}.apply: the gradient of {variable.path!r} has the shape "
+                    f"{tuple(grad.shape)}, but the variable has {tuple(variable.shape)}"
+                )
+            kept_grads.append(grad if grad.dtype == variable.dtype else ops.cast(grad, variable.dtype))
+            kept.append(variable)
+        if not kept:
+            raise ArgumentError(
+                f"{type(self).__name__}.apply: no variable has a gradient; does the loss depend on "
+                f"any of {missing}?"
+            )
+        if missing:
+            warnings.warn(
+                f"no gradient for {missing}: the loss does not depend on them", stacklevel=4
+            )
+        return kept_grads, kept
+
+    def _apply(self, grads: list[Any], variables: list[Variable]) -> None:
+        if self.loss_scale_factor is not None:
+            grads = [g * (1.0 / self.loss_scale_factor) for g in grads]
+        if self.gradient_accumulation_steps:
+            mean = self._accumulate(grads, variables)
+            if mean is None:
+                return
+            grads = mean
+        if any(v.overwrite_with_gradient for v in variables):
+            grads, variables = self._overwrite(grads, variables)
+        grads = self._clip(grads)
+        rate = self._current_rate()
+        step = self.iterations + 1
+        if self.weight_decay:
+            self._decay(variables, rate)
+        self.update(variables, grads, rate, step)
+        assign([self.iterations], [step])
+        if self.use_ema:
+            self._average(step)
+        constrained = [v for v in variables if v.constraint is not None]
+        if constrained:
+            assign(constrained, [v.constraint(v) for v in constrained])
+
+    @staticmethod
+    def _overwrite(
+        grads: list[Any], variables: list[Variable]
+    ) -> tuple[list[Any], list[Variable]]:
+        """Put gradients in place of the variables that ask for it; what is left to update."""
+        pairs = list(zip(grads, variables, strict=True))
+        taken = [(g, v) for g, v in pairs if v.overwrite_with_gradient]
+        assign([v for _, v in taken], [g for g, _ in taken])
+        left = [(g, v) for g, v in pairs if not v.overwrite_with_gradient]
+        return [g for g, _ in left], [v for _, v in left]
+
+    def update(
+        self, variables: list[Variable], gradients: list[Tensor], learning_rate: Any, step: Tensor
+    ) -> None:
+        """Write new values of weights and slots; what a subclass defines.
+
+        Args:
+            variables: the weights.
+            gradients: their gradients.
+            learning_rate: the rate, a scalar tensor.
+            step: the number of this update, from 1 on, a scalar tensor.
+        """
+        for gradient, variable in zip(gradients, variables, strict=True):
+            self.update_step(gradient, variable, learning_rate)
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+        """Write new values of one weight and its slots; the other way to define a family.
+
+        Args:
+            gradient: the weight's gradient.
+            variable: the weight.
+            learning_rate: the rate, a scalar tensor.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define update() or update_step()")
+
+    def assign(self, variable: Variable, value: Any) -> None:
+        """Set a variable from within `update_step`."""
+        assign([variable], [ops.cast(value, variable.dtype)])
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        """Add to a variable from within `update_step`."""
+        assign([variable], [variable + ops.cast(value, variable.dtype)])
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        """Subtract from a variable from within `update_step`."""
+        assign([variable], [variable - ops.cast(value, variable.dtype)])
+
+    def slots_of(self, slots: list[Variable], variables: list[Variable]) -> list[Variable]:
+        """The slots that belong to some of the weights.
+
+        Args:
+            slots: a slot for each weight that the optimizer was built for.
+            variables: some of these weights.
+
+        Returns:
+            Their slots.
+        """
+        if len(variables) == len(slots):
+            return slots
+        return [slots[self._positions[id(v)]] for v in variables]
+
+    def _accumulate(self, grads: list[Any], variables: list[Variable]) -> list[Tensor] | None:
+        """Add up gradients; their mean when it is time to update."""
+        every = int(self.gradient_accumulation_steps or 1)
+        slots = self.slots_of(self._accumulators, variables)
+        count = int(self._step_count) + 1
+        sums = [slot + g for slot, g in zip(slots, grads, strict=True)]
+        if count < every:
+            assign([*slots, self._step_count], [*sums, convert(count, "int64")])
+            return None
+        zeros = [ops.zeros(slot.shape, dtype=slot.dtype) for slot in slots]
+        assign([*slots, self._step_count], [*zeros, convert(0, "int64")])
+        return [total * (1.0 / every) for total in sums]
+
+    def _clip(self, grads: list[Any]) -> list[Any]:
+        if self.clipvalue is not None:
+            low, high = -float(self.clipvalue), float(self.clipvalue)
+            return [ops.maximum(ops.minimum(g, high), low) for g in grads]
+        if self.clipnorm is not None:
+            return [_scaled_to(g, ops.sum(ops.square(g)), self.clipnorm) for g in grads]
+        if self.global_clipnorm is not None and grads:
+            squares = [ops.cast(ops.sum(ops.square(g)), "float32") for g in grads]
+            total = squares[0]
+            for square in squares[1:]:
+                total = total + square
+            return [_scaled_to(g, total, self.global_clipnorm) for g in grads]
+        return grads
+
+    def _decay(self, variables: list[Variable], rate: Any) -> None:
+        decayed = [v for v in variables if id(v) not in self._no_decay]
+        share = rate * float(self.weight_decay or 0.0)
+        assign(decayed, [v - v * ops.cast(share, v.dtype) for v in decayed])
+
+    # -- moving average -----------------------------------------------------------------------------
+
+    def _average(self, step: Tensor) -> None:
+        # The first update starts the average from the weights themselves, as in Keras.
+        keep = ops.where(ops.equal(step, 1), 0.0, self.ema_momentum)
+        averages = []
+        for average, variable in zip(self._averages, self._trainable_variables, strict=True):
+            share = ops.cast(keep, variable.dtype)
+            averages.append(average * share + variable * (1.0 - share))
+        assign(self._averages, averages)
+        every = self.ema_overwrite_frequency
+        if every is not None and int(step) % every == 0:
+            self._overwrite_with_average()
+
+    def _overwrite_with_average(self) -> None:
+        assign(self._trainable_variables, self._averages)
+
+    def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
+        """Put the average in place of the weights, where one is kept; `fit` calls it at its end.
+
+        Args:
+            var_list: the weights.
+        """
+        if self.use_ema and self.built:
+            self._overwrite_with_average()
+
+    def scale_loss(self, loss: Any) -> Any:
+        """The loss times `loss_scale_factor`.
+
+        Args:
+            loss: a scalar tensor.
+
+        Returns:
+            A scalar tensor.
+        """
+        return loss if self.loss_scale_factor is None else loss * float(self.loss_scale_factor)
+
+    # -- saving -------------------------------------------------------------------------------------
+
+    def load_own_variables(self, store: dict[str, Any]) -> None:
+        """Set the state from what `save_own_variables` stored.
+
+        Args:
+            store: "0", "1", ... -> array.
+
+        Raises:
+            ArgumentError: another number of variables; nothing is changed.
+            ShapeError: a variable of another shape; nothing is changed.
+        """
+        if len(store) != len(self._variables):
+            raise ArgumentError(
+                f"{self.name}: the stored state has {len(store)} variables, but the optimizer has "
+                f"{len(self._variables)}; was it made with other arguments, or not built?"
+            )
+        arrays = [store[str(i)] for i in range(len(self._variables))]
+        for variable, array in zip(self._variables, arrays, strict=True):
+            if tuple(array.shape) != tuple(variable.shape):
+                raise ShapeError(
+                    f"{variable.path!r} has the shape {tuple(variable.shape)}, but the stored one "
+                    f"has {tuple(array.shape)}"
+                )
+        for variable, array in zip(self._variables, arrays, strict=True):
+            variable.assign(array)
+
+    def save_own_variables(self, store: dict[str, Any]) -> None:
+        """Put the state into a dict.
+
+        Args:
+            store: gets "0", "1", ... -> array.
+        """
+        for i, variable in enumerate(self._variables):
+            store[str(i)] = variable.numpy()
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        rate = self._learning_rate
+        if isinstance(rate, Variable):
+            rate = float(rate)
+        elif isinstance(rate, LearningRateSchedule) or callable(rate):
+            rate = serialize_keras_object(rate)
+        return {
+            "name": self.name,
+            "learning_rate": rate,
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "global_clipnorm": self.global_clipnorm,
+            "clipvalue": self.clipvalue,
+            "use_ema": self.use_ema,
+            "ema_momentum": self.ema_momentum,
+            "ema_overwrite_frequency": self.ema_overwrite_frequency,
+            "loss_scale_factor": self.loss_scale_factor,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """Make one from `get_config()`'s result."""
+        config = dict(config)
+        if isinstance(config.get("learning_rate"), dict):
+            config["learning_rate"] = deserialize_keras_object(
+                config["learning_rate"], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def _check_rate(optimizer: str, value: Any) -> None:
+    if isinstance(value, (str, bytes)) or value is None or isinstance(value, bool):
+        raise ArgumentError(
+            f"{optimizer}: learning_rate must be a number, a schedule or a callable, got {value!r}"
+        )
+    if not float(value) >= 0:
+        raise ArgumentError(f"{optimizer}: learning_rate must be >= 0, got {value!r}")
+
+
+def _check_count(optimizer: str, argument: str, value: Any, least: int) -> None:
+    if value is not None and (not isinstance(value, int) or value < least):
+        raise ArgumentError(
+            f"{optimizer}: {argument} must be None or a whole number >= {least}, got {value!r}"
+        )
+
+
+def _scaled_to(gradient: Any, square: Any, length: float) -> Any:
+    """The gradient, made shorter if sqrt(square) exceeds `length`."""
+    norm = ops.sqrt(square)
+    share = ops.minimum(float(length) / ops.maximum(norm, float(length) * 1e-30), 1.0)
+    return gradient * ops.cast(share, gradient.dtype)
+
+

@@ -1,0 +1,77 @@
+"""What a row of the op tests is made of: Case, Sample, In, Bad. No row is written here."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from references import FLOATS, SIGNED, UNSIGNED, numpy_dtype
+
+INTEGERS = SIGNED + UNSIGNED
+
+
+@dataclass(frozen=True)
+class In:
+    """One input: its shape and the range of its values; `dtype` where it is not the one tested."""
+
+    shape: tuple[int, ...] = ()
+    low: float = -3.0
+    high: float = 3.0
+    dtype: str | None = None
+    values: Any = None
+
+    def draw(self, rng: np.random.Generator, tested: str) -> np.ndarray:
+        name = self.dtype or tested
+        if self.values is not None:
+            return np.array(self.values).astype(numpy_dtype(name))
+        if name == "bool":
+            return rng.random(self.shape) < 0.5
+        if name in INTEGERS:
+            low = max(math.ceil(self.low), 0 if name in UNSIGNED else -100)
+            high = min(math.floor(self.high), 100)
+            return rng.integers(low, high + 1, self.shape).astype(name)
+        return rng.uniform(self.low, self.high, self.shape).astype(numpy_dtype(name))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One call: inputs (None where an optional one is left out) and fields."""
+
+    inputs: tuple[In | None, ...]
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A call that must fail: error class, and what its message must say."""
+
+    inputs: tuple[Any, ...]
+    fields: dict[str, Any]
+    error: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row. The tolerance is `ulp` last places of the dtype computed in, of the result or of
+    `floor`, whichever is larger; 16-bit results may be half a last place off on top."""
+
+    op: str
+    samples: tuple[Sample, ...]
+    reference: Callable[..., Any]
+    dtypes: tuple[str, ...] = FLOATS
+    result: str | None = None  # its dtype; None: that of the inputs, "sum": as ops.sum has it
+    ulp: float = 4.0
+    floor: float | Callable[..., Any] = 0.0
+    differentiable: tuple[int, ...] = ()  # inputs
+    awkward: tuple[float, ...] | None = None  # for all inputs at once, every combination
+    large: Sample | None = None  # enough for several threads
+    rows: tuple[int, ...] = ()  # inputs whose first axis is a batch that the op treats row by row
+    writes: Callable[[dict[str, Any], int], list[int]] | None = None  # inputs that are Variables
+    dtype_field: bool = False
+    bad: tuple[Bad, ...] = ()
+
+
+def sample(*shapes: tuple[int, ...], low: float = -3.0, high: float = 3.0, **fields: Any) -> Sample:
+    return Sample(tuple(In(shape, low, high) for shape in shapes), fields)

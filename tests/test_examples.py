@@ -1,0 +1,65 @@
+"""What people copy runs: the examples in docstrings, README and examples/."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyneuro
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = ["pyneuro"] + [
+    found.name
+    for found in pkgutil.walk_packages(pyneuro.__path__, "pyneuro.")
+    if not found.name.endswith(("__main__", "_core"))
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name: str) -> None:
+    failed, _ = doctest.testmod(
+        importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    )
+    assert failed == 0
+
+
+def test_docstrings_have_examples() -> None:
+    examples = sum(
+        len(test.examples)
+        for name in MODULES
+        for test in doctest.DocTestFinder().find(importlib.import_module(name))
+    )
+    assert examples > 100
+
+
+def python_blocks(path: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def test_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = python_blocks(ROOT / "README.md")
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+    assert (tmp_path / "model.pyneuro").stat().st_size > 0
+    assert python_blocks(ROOT / "README.ko.md") == blocks
+
+
+def test_the_demo_reads_digits(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "digits.py", "--out", tmp_path],
+        cwd=tmp_path, text=True, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.splitlines()[-1]
+    reached = re.search(r"reads ([\d.]+)% of 450 digits", said)
+    assert reached, said
+    assert float(reached[1]) >= 97.0
+    assert (tmp_path / "digits.pyneuro").stat().st_size > 0
+    assert (tmp_path / "digits.png").read_bytes().startswith(b"\x89PNG")
