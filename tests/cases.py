@@ -12,7 +12,7 @@ import numpy as np
 import references as ref
 from cases_memory import MEMORY
 from references import ALL, FLOATS, NUMBERS
-from rows import Bad, Case, In, Sample, sample
+from rows import Bad, Case, In, Sample, awkward_sample, sample
 
 NAN, INF = math.nan, math.inf
 PLAIN = (NAN, INF, -INF, -0.0, 0.0, 1.0, -1.0, 0.5)
@@ -37,7 +37,8 @@ def unary(op: str, reference: Callable[..., Any], **kwargs: Any) -> Case:
         large=sample((300, 701), low=low, high=high),
         rows=(0,),
         bad=bad,
-        **{"awkward": WILD, "differentiable": (0,), **kwargs},
+        awkward=(awkward_sample(kwargs.pop("wild", WILD)),),
+        **{"differentiable": (0,), **kwargs},
     )
 
 
@@ -53,6 +54,7 @@ def binary(op: str, reference: Callable[..., Any], **kwargs: Any) -> Case:
     def two(a: tuple[int, ...], b: tuple[int, ...]) -> Sample:
         return Sample((In(a, *first), In(b, *second)))
 
+    grid = np.array(kwargs.pop("wild", PLAIN))
     return Case(
         op,
         tuple(two(a, b) for a, b in pairs),
@@ -60,7 +62,8 @@ def binary(op: str, reference: Callable[..., Any], **kwargs: Any) -> Case:
         large=two((300, 701), (300, 701)),
         rows=(0, 1),
         bad=(mismatch, *kwargs.pop("bad", ())),
-        **{"awkward": PLAIN, "differentiable": (0, 1), **kwargs},
+        awkward=(awkward_sample(grid[:, None], grid),),
+        **{"differentiable": (0, 1), **kwargs},
     )
 
 
@@ -90,9 +93,9 @@ UNARY = (
     unary("sigmoid", ref.sigmoid),
     unary("softplus", ref.softplus),
     unary("relu", lambda x: np.where(x <= 0, 0, x), dtypes=NUMBERS, ulp=0),
-    unary("silu", lambda x: x / (1.0 + np.exp(-x)), awkward=PLAIN),
-    unary("gelu", ref.gelu, awkward=PLAIN, floor=1.0),
-    unary("gelu_tanh", ref.gelu_tanh, awkward=PLAIN, floor=1.0),
+    unary("silu", lambda x: x / (1.0 + np.exp(-x)), wild=PLAIN),
+    unary("gelu", ref.gelu, wild=PLAIN, floor=1.0),
+    unary("gelu_tanh", ref.gelu_tanh, wild=PLAIN, floor=1.0),
     predicate(unary, "logical_not", np.logical_not),
     predicate(unary, "isnan", np.isnan),
     predicate(unary, "isfinite", np.isfinite),
@@ -101,15 +104,15 @@ UNARY = (
 BOOLS = Bad((np.ones(2, bool), np.ones(2, bool)), {}, "DTypeError", "is bool, but a number")
 
 BINARY = (
-    binary("add", np.add, dtypes=ALL, ulp=0.5, awkward=WILD),
-    binary("subtract", np.subtract, dtypes=NUMBERS, ulp=0.5, awkward=WILD, bad=(BOOLS,)),
-    binary("multiply", np.multiply, dtypes=ALL, ulp=0.5, awkward=WILD),
-    binary("divide", np.divide, second=(0.5, 3.0), ulp=0.5, awkward=WILD),
+    binary("add", np.add, dtypes=ALL, ulp=0.5, wild=WILD),
+    binary("subtract", np.subtract, dtypes=NUMBERS, ulp=0.5, wild=WILD, bad=(BOOLS,)),
+    binary("multiply", np.multiply, dtypes=ALL, ulp=0.5, wild=WILD),
+    binary("divide", np.divide, second=(0.5, 3.0), ulp=0.5, wild=WILD),
     binary("mod", ref.mod, dtypes=NUMBERS, second=(0.5, 3.0), ulp=0.5),
     binary("floor_divide", ref.floor_divide, dtypes=NUMBERS, second=(0.5, 3.0), ulp=0),
     binary("power", np.power, dtypes=NUMBERS, first=(0.3, 3.0), second=(0.0, 3.0), ulp=8),
-    binary("maximum", np.maximum, dtypes=ALL, ulp=0, awkward=WILD),
-    binary("minimum", np.minimum, dtypes=ALL, ulp=0, awkward=WILD),
+    binary("maximum", np.maximum, dtypes=ALL, ulp=0, wild=WILD),
+    binary("minimum", np.minimum, dtypes=ALL, ulp=0, wild=WILD),
     predicate(binary, "equal", np.equal),
     predicate(binary, "not_equal", np.not_equal),
     predicate(binary, "less", np.less),
@@ -144,7 +147,7 @@ CHOICE = (
         dtypes=ALL,
         ulp=0,
         differentiable=(1, 2),
-        awkward=PLAIN,
+        awkward=(Sample((In(values=True, dtype="bool"), In(values=PLAIN), In(values=PLAIN[::-1]))),),
         large=chosen((300, 701), (300, 701), (701,)),
         rows=(0, 1, 2),
         bad=(Bad((np.ones(2, bool), np.ones(3), np.ones(2)), {}, "ShapeError", "do not broadcast"),),
@@ -175,6 +178,7 @@ AXES: tuple[tuple[tuple[int, ...], tuple[int, ...], bool], ...] = (
     ((4, 5), (1,), True), ((4, 5), (), False), ((2, 3, 4), (0, -1), False), ((2, 3, 4), (1,), False),
     ((3, 40), (1,), False), ((40, 3), (0,), False), ((3, 0), (0,), False),
 )  # fmt: skip
+SPECIALS = [[0.5, value, -1.0, 2.0] for value in PLAIN]  # along the second axis
 EMPTY = (((0, 3), (0,), False), ((2, 0), (), False), ((0,), (0,), True))
 
 
@@ -193,6 +197,7 @@ def reduce(op: str, function: Callable[..., Any], empty: bool = True, **kwargs: 
             for shape, axes, keepdims in AXES + (EMPTY if empty else ())
         ),
         ref.reduction(function),
+        awkward=(awkward_sample(SPECIALS, axes=(1,), keepdims=False),),
         large=sample((300, 701), low=low, high=high, axes=(1,), keepdims=False),
         bad=tuple(bad),
         **{"dtypes": ALL, "rows": (0,), **kwargs},
@@ -207,6 +212,7 @@ def extreme(op: str, function: Callable[..., Any]) -> Case:
         lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims),
         dtypes=ALL,
         result="int32",
+        awkward=(awkward_sample(SPECIALS, axis=1, keepdims=False),),
         large=sample((300, 701), axis=1, keepdims=False),
         rows=(0,),
         bad=(
@@ -223,7 +229,7 @@ REDUCTIONS = (
     reduce("max", np.max, empty=False, differentiable=(0,), ulp=0),
     reduce("min", np.min, empty=False, differentiable=(0,), ulp=0),
     reduce("all", np.all, result="bool", low=0.0, high=3.0),
-    reduce("any", np.any, result="bool", low=0.0, high=0.6),
+    reduce("any", np.any, result="bool", low=0.0, high=1.0),
     extreme("argmax", np.argmax),
     extreme("argmin", np.argmin),
 )
@@ -240,6 +246,7 @@ def along(op: str, function: Callable[..., Any], inputs: int, **kwargs: Any) -> 
         function,
         differentiable=tuple(range(inputs)),
         floor=1.0 if inputs == 1 else 60.0,
+        awkward=(awkward_sample(SPECIALS, axis=1),) if inputs == 1 else (),
         large=sample(*[(300, 701)] * inputs, axis=1),
         rows=tuple(range(inputs)),
         bad=(
@@ -313,6 +320,7 @@ MATMUL = Case(
     dtypes=NUMBERS,
     floor=ref.matmul_magnitude,
     differentiable=(0, 1, 2),
+    awkward=(awkward_sample(SPECIALS, np.ones((4, 3)), transpose_a=False, transpose_b=False),),
     large=product((130, 300), (300, 210)),
     rows=(0,),
     bad=(

@@ -65,7 +65,7 @@ class Case:
     ulp: float = 4.0
     floor: float | Callable[..., Any] = 0.0
     differentiable: tuple[int, ...] = ()  # inputs
-    awkward: tuple[float, ...] | None = None  # for all inputs at once, every combination
+    awkward: tuple[Sample, ...] = ()  # with NaN, infinities, signed zeros, extremes
     large: Sample | None = None  # enough for several threads
     rows: tuple[int, ...] = ()  # inputs whose first axis is a batch that the op treats row by row
     writes: Callable[[dict[str, Any], int], list[int]] | None = None  # inputs that are Variables
@@ -75,3 +75,7 @@ class Case:
 
 def sample(*shapes: tuple[int, ...], low: float = -3.0, high: float = 3.0, **fields: Any) -> Sample:
     return Sample(tuple(In(shape, low, high) for shape in shapes), fields)
+
+
+def awkward_sample(*inputs: Any, **fields: Any) -> Sample:
+    return Sample(tuple(In(values=values) for values in inputs), fields)

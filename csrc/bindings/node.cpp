@@ -62,7 +62,14 @@ PyObject* kept_tensor(NodeObject* node, const Kept& k, PyObject* made_by, int ou
   if (k.array.storage()->state() && k.array.storage()->version() != k.version)
     raise_gradient(text() + ", a Variable that was assigned before backward; assign after it, or "
                             "use variable.value, which is a copy");
-  if (k.source && is_array(k.source)) return Py_NewRef(k.source);
+  if (k.source && is_array(k.source)) {
+    if (!as_array(k.source)->pending) return Py_NewRef(k.source);
+    // Assigned since, inside a StateScope: the memory still holds what the op read, but the Variable
+    // now reads as something else, so a gradient of the gradient would go astray.
+    if (grad_enabled())
+      raise_gradient(text() + ", a Variable that was assigned before backward with create_graph=True");
+    return new_tensor(k.array);
+  }
   return new_tensor(k.array, made_by, output);
 }
 

@@ -144,9 +144,9 @@ DType number_dtype(PyObject* number, std::optional<DType> other) {
 }
 
 /// The inputs of one call: borrowed where they are Tensors, owned where they had to be made.
-class Inputs_ {
+class Gathered {
  public:
-  Inputs_(const OpInfo& row, PyObject* const* inputs, Py_ssize_t n) : n_(n) {
+  Gathered(const OpInfo& row, PyObject* const* inputs, Py_ssize_t n) : n_(n) {
     if (n > kFew) {
       heap_.resize(size_t(n));
       objects_ = heap_.data();
@@ -178,10 +178,10 @@ class Inputs_ {
       if (objects_[i]) elements_ += objects_[i]->array.size();
     }
   }
-  ~Inputs_() {
+  ~Gathered() {
     for (PyObject* o : owned_) Py_DECREF(o);
   }
-  Inputs_(const Inputs_&) = delete;
+  Gathered(const Gathered&) = delete;
 
   std::span<ArrayObject* const> objects() const { return {objects_, size_t(n_)}; }
   std::span<const Array* const> arrays() const { return {arrays_, size_t(n_)}; }
@@ -232,7 +232,7 @@ bool wants_gradient(const OpInfo& row, std::span<ArrayObject* const> inputs) {
   return false;
 }
 
-PyObject* wrap(OpRef op, const Inputs_& inputs, Outputs& outputs) {
+PyObject* wrap(OpRef op, const Gathered& inputs, Outputs& outputs) {
   py::object node;
   if (wants_gradient(*op.info, inputs.objects()))
     node = py::reinterpret_steal<py::object>(make_node(op, inputs.objects(), outputs));
@@ -311,16 +311,13 @@ bool& grad_enabled() noexcept {
 PyObject* run_op(const OpInfo& row, const void* op, PyObject* const* given, Py_ssize_t n) {
   try {
     const OpRef ref(row, op);
-    const Inputs_ inputs(row, given, n);
-    Outputs outputs;
+    const Gathered inputs(row, given, n);
     const bool small = inputs.elements() <= kKeepGil && n > 0 && row.id != op_id<RandomUniform> &&
                        row.id != op_id<RandomNormal>;
-    if (small || row.alias) {
-      outputs = dispatch(ref, inputs.arrays());
-    } else {
-      const py::gil_scoped_release release;
-      outputs = dispatch(ref, inputs.arrays());
-    }
+    std::optional<py::gil_scoped_release> release;
+    if (!small && !row.alias) release.emplace();
+    Outputs outputs = dispatch(ref, inputs.arrays());
+    release.reset();
     return wrap(ref, inputs, outputs);
   } catch (...) {
     set_python_error();

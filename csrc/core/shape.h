@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <ostream>
+#include <type_traits>
 
 #include "core/error.h"
 
@@ -17,7 +18,10 @@ inline constexpr int kMaxRank = 8;
 /// Up to kMaxRank int64 values; the one list type of shapes, strides and axes.
 class Dims {
  public:
-  constexpr Dims() = default;
+  constexpr Dims() {
+    if (std::is_constant_evaluated())  // a constant must be set throughout
+      for (int64_t& v : values_) v = 0;
+  }
   constexpr Dims(std::initializer_list<int64_t> values) {
     for (int64_t v : values) push_back(v);
   }
@@ -65,7 +69,7 @@ class Dims {
   }
 
  private:
-  std::array<int64_t, kMaxRank> values_{};
+  std::array<int64_t, kMaxRank> values_;  // beyond size_ never read, so never set
   int32_t size_ = 0;
 };
 

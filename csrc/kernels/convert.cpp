@@ -129,9 +129,22 @@ constexpr std::array<std::array<Converter, kReal>, kReal> table(
 }
 constexpr auto kTable = table(std::make_integer_sequence<int, kReal>{});
 
+/// Complex numbers are pairs, and convert to complex ones only.
+template <class To, class From>
+void convert_pairs(void* to, const void* from, int64_t n) noexcept {
+  pick<To, From>()(to, from, 2 * n);
+}
+
+Converter complex_converter(DType from, DType to) {
+  if (from == DType::Complex64)
+    return to == DType::Complex64 ? &convert_pairs<float, float> : &convert_pairs<double, float>;
+  return to == DType::Complex64 ? &convert_pairs<float, double> : &convert_pairs<double, double>;
+}
+
 }  // namespace
 
 Converter converter(DType from, DType to) {
+  if (is_complex(from)) return complex_converter(from, to);
   return kTable[static_cast<size_t>(from)][static_cast<size_t>(to)];
 }
 

@@ -14,7 +14,7 @@ namespace pyneuro {
 /// sizes of the elements are equal, and must not overlap otherwise.
 using Converter = void (*)(void* to, const void* from, int64_t n) noexcept;
 
-/// The way from one real dtype to another; from a dtype to itself it copies.
+/// The way from one dtype to another, both real or both complex; from a dtype to itself it copies.
 Converter converter(DType from, DType to);
 
 }  // namespace pyneuro

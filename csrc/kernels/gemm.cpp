@@ -32,8 +32,8 @@ constexpr int64_t kPanel = 2 * kLanes<T>;
 // with the rows of A beside it. It is a function of the type alone, as it decides the bits.
 constexpr int64_t max_block_k(size_t element) { return element == 8 ? 256 : 512; }
 constexpr int64_t kTaskRows = 192, kTaskCols = 256;  // A's rows in the second-level cache
-constexpr int64_t kTaskWork = 1 << 19;               // multiply-adds worth a task: 10 us and more
-constexpr int64_t kMostTasks = 128;
+constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
+constexpr int64_t kMostTasks = 128, kFewTasks = 8;     // fewer leave threads idle: split k
 constexpr int64_t kStackBytes = 64 * 1024;           // for rows of A, and again for a panel of B
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 
@@ -48,9 +48,12 @@ void choose_tasks(GemmPlan& p, int64_t panel) {
   const int64_t work = s.m * s.n * at_least(1, s.k) * p.batch;
   const int64_t wanted = at_most(kMostTasks, pieces(work, kTaskWork));
   int64_t rows = even_piece(s.m, kTaskRows, kMaxRows), cols = even_piece(s.n, kTaskCols, panel);
+  // Never so small that copies and edges weigh; then k may be split instead.
+  constexpr int64_t few_rows = 4 * kMaxRows;
+  const int64_t few_cols = 2 * panel;
   while (pieces(s.m, rows) * pieces(s.n, cols) * p.batch < wanted) {
-    if (cols > panel && (cols >= rows || rows <= kMaxRows)) cols = round_up(cols / 2, panel);
-    else if (rows > kMaxRows) rows = round_up(rows / 2, kMaxRows);
+    if (cols > few_cols && (cols >= rows || rows <= few_rows)) cols = round_up(cols / 2, panel);
+    else if (rows > few_rows) rows = round_up(rows / 2, kMaxRows);
     else break;
   }
   p.task_rows = even_piece(s.m, rows, kMaxRows);
@@ -99,7 +102,7 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
   choose_tasks(p, panel);
   choose_copies(p, panel, element);
   const int64_t c_bytes = s.m * s.n * static_cast<int64_t>(element);
-  p.split_k = p.blocks_k > 1 && p.row_tasks * p.col_tasks * batch < 8 &&
+  p.split_k = p.blocks_k > 1 && p.row_tasks * p.col_tasks * batch < kFewTasks &&
               s.m * s.n * s.k >= 4 * kTaskWork && p.blocks_k * c_bytes <= kPartialBytes;
   p.staged = !p.split_k && s.c != compute_dtype(s.c);
   const auto aligned = [](int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); };

@@ -48,6 +48,7 @@ void micro_tile(const MicroTile<T>& tile) {
   const MicroTile<T> t = tile;  // its own: stores to C then need not be feared to change it
   using V = Vec<T>;
   constexpr int kLanes = V::kCount;
+  constexpr int kLinesApart = 64 / simd::kVecBytes;  // vectors in a cache line
   // Rows in groups of three, so that an address is a pointer plus one or two times a_row.
   constexpr int kGroups = (kRows + 2) / 3;
   V sum[kRows][kVectors];
@@ -60,7 +61,15 @@ void micro_tile(const MicroTile<T>& tile) {
   for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * t.a_row;
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
+  // C is needed at the end; lines of B come from the second-level cache, where rows apart defeat the
+  // hardware's own prefetch (on Zen 3: 79 to 89 GFLOP/s at 640^3).
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r)
+    for (int v = 0; v < kVectors; v += kLinesApart)
+      __builtin_prefetch(t.c + r * t.c_row + v * kLanes, 1);
   for (int64_t k = t.k; k > 0; --k) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; v += kLinesApart) __builtin_prefetch(b + 8 * b_k + v * kLanes);
     V row[kVectors];
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) row[v] = simd::load(b + v * kLanes);

@@ -125,12 +125,11 @@ def to_arrays(structure: Any, floatx: str | None = None) -> Any:
         leaves = tree.flatten(structure)
         if all(_is_number(leaf) for leaf in leaves):
             return _array(np.asarray(structure), floatx)
-    if tree.is_nested(structure) and not hasattr(structure, "to_numpy"):
-        if isinstance(structure, dict):
-            return {key: to_arrays(value, floatx) for key, value in structure.items()}
-        return type(structure)(to_arrays(v, floatx) for v in structure) if type(structure) in (
-            list, tuple,
-        ) else tree.map_structure(lambda v: _array(v, floatx), structure)  # fmt: skip
+    if isinstance(structure, dict) and not hasattr(structure, "to_numpy"):
+        return {key: to_arrays(value, floatx) for key, value in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        parts = [to_arrays(value, floatx) for value in structure]
+        return parts if isinstance(structure, list) else tuple(parts)
     return _array(structure, floatx)
 
 

@@ -295,11 +295,10 @@ class Epochs:
     def _counted(self, epoch: int) -> Iterator[Batch]:
         steps = self._steps or 0
         for step in range(steps):
-            if self._rest is None:
-                self._rest, self._passes = self.data.epoch(max(self._passes, epoch)), self._passes + 1
-            batch = next(self._rest, None)
-            if batch is None and self.data.restarts:
-                self._rest, self._passes = self.data.epoch(max(self._passes, epoch)), self._passes + 1
+            batch = None if self._rest is None else next(self._rest, None)
+            if batch is None and (self._rest is None or self.data.restarts):
+                self._rest = self.data.epoch(max(self._passes, epoch))
+                self._passes = max(self._passes, epoch) + 1
                 batch = next(self._rest, None)
             if batch is None:
                 self.ended = True

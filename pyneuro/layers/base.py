@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import naming, ops, policies, regularizers, symbolic, tree
+from ..device import device
 from ..errors import ArgumentError
 from ..masks import get_mask, get_masks, set_mask
 from ..registry import built_in, deserialize_keras_object, serialize_keras_object
@@ -298,6 +299,8 @@ class Layer(Tracker):
         if not self.built:
             self._build_for(args, kwargs)
         if is_symbolic:
+            if not self._call_signature.training and not self._call_signature.accepts_any:
+                kwargs.pop("training", None)
             return symbolic.record_layer(self, args, kwargs)
         signature = self._call_signature
         training = kwargs["training"] if "training" in kwargs else None
@@ -348,6 +351,20 @@ class Layer(Tracker):
             return tensor
         return ops.cast(tensor, self._cast_to)
 
+    def cast_weight(self, weight: Any) -> Any:
+        """A weight in the compute dtype; itself unless the policy is a mixed one.
+
+        Args:
+            weight: a `Variable`.
+
+        Returns:
+            The weight, or a tensor on the tape.
+        """
+        dtype = self.compute_dtype
+        if weight.dtype == dtype or not weight.autocast or not _is_float(weight.dtype):
+            return weight
+        return ops.cast(weight, dtype)
+
     def _gather_masks(
         self, signature: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
@@ -388,13 +405,14 @@ class Layer(Tracker):
             for name, value in inputs.items()
             if name not in ("training", "mask") and _all_tensors(value)
         }
-        if len(wanted) == 1 and wanted[0].name.removesuffix("_shape") not in shapes:
-            first = shapes.get(call_signature.first or "") if shapes else None
-            self.build(first if first is not None else next(iter(shapes.values()), None))
-        else:
-            by_argument = {p.name: shapes[p.name.removesuffix("_shape")] for p in wanted
-                           if p.name.removesuffix("_shape") in shapes}  # fmt: skip
-            self.build(**by_argument)
+        with device("cpu"):  # also where shapes are being found on the meta device
+            if len(wanted) == 1 and wanted[0].name.removesuffix("_shape") not in shapes:
+                first = shapes.get(call_signature.first or "") if shapes else None
+                self.build(first if first is not None else next(iter(shapes.values()), None))
+            else:
+                by_argument = {p.name: shapes[p.name.removesuffix("_shape")] for p in wanted
+                               if p.name.removesuffix("_shape") in shapes}  # fmt: skip
+                self.build(**by_argument)
         self.__dict__["built"] = True
 
     def get_build_config(self) -> dict[str, Any] | None:

@@ -222,6 +222,8 @@ class Accuracy(MeanMetricWrapper):
         0.5
     """
 
+    _direction = "up"
+
     def __init__(self, name: str | None = "accuracy", dtype: Any = None) -> None:
         super().__init__(accuracy, name, dtype)
 
@@ -247,6 +249,8 @@ class BinaryAccuracy(MeanMetricWrapper):
         0.5
     """
 
+    _direction = "up"
+
     def __init__(
         self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
     ) -> None:
@@ -263,6 +267,8 @@ class CategoricalAccuracy(MeanMetricWrapper):
         dtype: as in `Metric`.
     """
 
+    _direction = "up"
+
     def __init__(self, name: str | None = "categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(categorical_accuracy, name, dtype)
 
@@ -275,6 +281,8 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
         name: a name.
         dtype: as in `Metric`.
     """
+
+    _direction = "up"
 
     def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(sparse_categorical_accuracy, name, dtype)
@@ -289,6 +297,8 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
         name: a name.
         dtype: as in `Metric`.
     """
+
+    _direction = "up"
 
     def __init__(
         self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
@@ -307,6 +317,8 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         dtype: as in `Metric`.
         from_sorted_ids: whether predictions are class numbers, best first.
     """
+
+    _direction = "up"
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class Metric:
     """
 
     tracked_metric = True  # how a layer that holds a metric knows it for one
+    _direction: str | None = None  # "up" or "down" is better, for callbacks that compare epochs
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = name or naming.auto_name(type(self).__name__)
@@ -261,6 +262,16 @@ class Mean(Metric):
             self.count.assign_add(float(math.prod(values.shape)))
         else:
             self.count.assign_add(ops.sum(weight) if weight.shape else weight)
+
+    def add_sum(self, total: Any, count: Any) -> None:
+        """Take in a sum of values that was made elsewhere.
+
+        Args:
+            total: the sum, a scalar tensor or number.
+            count: the sum of their weights.
+        """
+        self.total.assign_add(total)
+        self.count.assign_add(count)
 
     def result(self) -> Tensor:
         """The mean so far, a scalar; 0 if nothing was taken in."""

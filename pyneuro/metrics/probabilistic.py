@@ -38,6 +38,8 @@ class BinaryCrossentropy(MeanMetricWrapper):
         label_smoothing: pulls targets towards an even share by this much.
     """
 
+    _direction = "down"
+
     def __init__(
         self,
         name: str | None = "binary_crossentropy",
@@ -65,6 +67,8 @@ class CategoricalCrossentropy(MeanMetricWrapper):
         label_smoothing: pulls targets towards an even share by this much.
         axis: the axis of classes.
     """
+
+    _direction = "down"
 
     def __init__(
         self,
@@ -96,6 +100,8 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         axis: the axis of classes.
     """
 
+    _direction = "down"
+
     def __init__(
         self,
         name: str | None = "sparse_categorical_crossentropy",
@@ -123,6 +129,8 @@ class KLDivergence(MeanMetricWrapper):
         dtype: as in `Metric`.
     """
 
+    _direction = "down"
+
     def __init__(self, name: str | None = "kl_divergence", dtype: Any = None) -> None:
         super().__init__(kl_divergence, name, dtype)
 
@@ -135,6 +143,8 @@ class Poisson(MeanMetricWrapper):
         name: a name.
         dtype: as in `Metric`.
     """
+
+    _direction = "down"
 
     def __init__(self, name: str | None = "poisson", dtype: Any = None) -> None:
         super().__init__(poisson, name, dtype)
@@ -149,6 +159,8 @@ class Hinge(MeanMetricWrapper):
         dtype: as in `Metric`.
     """
 
+    _direction = "down"
+
     def __init__(self, name: str | None = "hinge", dtype: Any = None) -> None:
         super().__init__(hinge, name, dtype)
 
@@ -162,6 +174,8 @@ class SquaredHinge(MeanMetricWrapper):
         dtype: as in `Metric`.
     """
 
+    _direction = "down"
+
     def __init__(self, name: str | None = "squared_hinge", dtype: Any = None) -> None:
         super().__init__(squared_hinge, name, dtype)
 
@@ -174,6 +188,8 @@ class CategoricalHinge(MeanMetricWrapper):
         name: a name.
         dtype: as in `Metric`.
     """
+
+    _direction = "down"
 
     def __init__(self, name: str | None = "categorical_hinge", dtype: Any = None) -> None:
         super().__init__(categorical_hinge, name, dtype)

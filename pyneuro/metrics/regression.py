@@ -38,6 +38,8 @@ class MeanSquaredError(MeanMetricWrapper):
         dtype: as in `Metric`.
     """
 
+    _direction = "down"
+
     def __init__(self, name: str | None = "mean_squared_error", dtype: Any = None) -> None:
         super().__init__(mean_squared_error, name, dtype)
 
@@ -51,6 +53,8 @@ class MeanAbsoluteError(MeanMetricWrapper):
         dtype: as in `Metric`.
     """
 
+    _direction = "down"
+
     def __init__(self, name: str | None = "mean_absolute_error", dtype: Any = None) -> None:
         super().__init__(mean_absolute_error, name, dtype)
 
@@ -63,6 +67,8 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
         name: a name.
         dtype: as in `Metric`.
     """
+
+    _direction = "down"
 
     def __init__(
         self, name: str | None = "mean_absolute_percentage_error", dtype: Any = None
@@ -79,6 +85,8 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
         dtype: as in `Metric`.
     """
 
+    _direction = "down"
+
     def __init__(
         self, name: str | None = "mean_squared_logarithmic_error", dtype: Any = None
     ) -> None:
@@ -94,6 +102,8 @@ class LogCoshError(MeanMetricWrapper):
         dtype: as in `Metric`.
     """
 
+    _direction = "down"
+
     def __init__(self, name: str | None = "logcosh", dtype: Any = None) -> None:
         super().__init__(log_cosh, name, dtype)
 
@@ -107,6 +117,8 @@ class CosineSimilarity(MeanMetricWrapper):
         dtype: as in `Metric`.
         axis: the axis the vectors run along.
     """
+
+    _direction = "up"
 
     def __init__(
         self,
@@ -137,6 +149,8 @@ class RootMeanSquaredError(Mean):
         >>> metric.result().item()
         3.0
     """
+
+    _direction = "down"
 
     def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(name, dtype)
