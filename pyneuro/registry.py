@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .errors import ArgumentError, unknown_name
+from .errors import ArgumentError, FileFormatError, unknown_name
 
 __all__ = [
     "CustomObjectScope",
@@ -266,6 +266,45 @@ def custom_object_scope(custom_objects: dict[str, Any]) -> Iterator[None]:
 CustomObjectScope = custom_object_scope
 
 
+# -- a bound for what a file may ask for ------------------------------------------------------------
+
+_budget: ContextVar[list[int] | None] = ContextVar("weight_budget", default=None)
+
+
+@contextmanager
+def weight_budget(elements: int) -> Iterator[None]:
+    """Within this context weights may be made with so many elements in all, and no more.
+
+    Args:
+        elements: the number, of the file that is being loaded.
+    """
+    token = _budget.set([elements])
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+def claim_weight(path: str, elements: int) -> None:
+    """Take a new weight off the budget, where there is one.
+
+    Args:
+        path: the weight's path, for the message.
+        elements: its number of elements.
+
+    Raises:
+        FileFormatError: the budget does not suffice.
+    """
+    left = _budget.get()
+    if left is None:
+        return
+    left[0] -= elements
+    if left[0] < 0:
+        raise FileFormatError(
+            f"the weight {path!r} would have {elements} elements, more than the file holds"
+        )
+
+
 # -- objects to configs and back --------------------------------------------------------------------
 
 
@@ -347,7 +386,7 @@ def _serialize_named(obj: Any) -> dict[str, Any]:
 
 
 def _serialize_instance(obj: Any) -> dict[str, Any]:
-    kind = type(obj)
+    kind = vars(type(obj)).get("_declared_class", type(obj))  # a user's class, seen through a variant
     built = kind in _modules
     config: dict[str, Any] = {
         "module": _modules.get(kind),
@@ -422,6 +461,7 @@ _SPECIAL: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
         "__dtype__": lambda config: np.dtype(config["name"]),
         "__numpy__": _array,
         "__tensor__": _array,
+        "__tuple__": lambda config: tuple(map(deserialize_keras_object, config["value"])),
     }
 )
 

@@ -123,7 +123,7 @@ MANIPULATION = (
         differentiable=(), dtype_field=True,
         large=Sample((), {"shape": (300, 701), "value": 3.0}),
         bad=(Bad((), {"shape": (-1,), "value": 0.0}, "ShapeError", "full: shape .* negative"),
-             Bad((), {"shape": (2**40, 2**40), "value": 0.0}, "ShapeError", "too many elements")),
+             Bad((), {"shape": (2**40, 2**40), "value": 0.0}, "ShapeError", "elements")),
     ),
     moving(
         "arange",
@@ -172,7 +172,7 @@ INDEX = (
         (placing((), (), 0, 5), placing((6,), (6,), 0, 3), placing((2, 4, 3), (2, 4), 0, 5),
          placing((4, 3), (3,), 1, 6), placing((2, 2, 2, 4), (2, 2), -2, 3), placing((2, 0, 4), (0,), 1, 3)),
         ref.take_grad,
-        dtypes=FLOATS, ulp=8, floor=3.0,
+        dtypes=FLOATS, ulp=16, floor=30.0,
         large=placing((3000, 70), (3000,), 0, 50),
         bad=(Bad((np.ones(2), np.array([0, 3])), {"size": 3}, "IndexOutOfRangeError", "3"),
              Bad((np.ones(2), np.array([0, 1, 2])), {"size": 3}, "ShapeError", "take_grad: g .* indices")),

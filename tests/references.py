@@ -99,6 +99,14 @@ def log_softmax_grad(y, g, axis):
     return g - np.exp(y) * np.sum(g, axis=axis, keepdims=True)
 
 
+def softmax_grad_magnitude(y, g, axis):
+    return np.abs(y) * (np.abs(g) + np.abs(g * y).sum(axis, keepdims=True))
+
+
+def log_softmax_grad_magnitude(y, g, axis):
+    return np.abs(g) + np.exp(y) * np.abs(g).sum(axis, keepdims=True)
+
+
 def one_hot(x, num_classes, axis, dtype):
     out = (x[..., None] == np.arange(num_classes)).astype(numpy_dtype(dtype).type)
     return np.moveaxis(out.astype(bool if dtype == "bool" else float), -1, axis)

@@ -26,12 +26,12 @@ class In:
         if self.values is not None:
             return np.array(self.values).astype(numpy_dtype(name))
         if name == "bool":
-            return rng.random(self.shape) < 0.5
+            return np.asarray(rng.random(self.shape) < 0.5)
         if name in INTEGERS:
             low = max(math.ceil(self.low), 0 if name in UNSIGNED else -100)
             high = min(math.floor(self.high), 100)
-            return rng.integers(low, high + 1, self.shape).astype(name)
-        return rng.uniform(self.low, self.high, self.shape).astype(numpy_dtype(name))
+            return np.asarray(rng.integers(low, high + 1, self.shape)).astype(name)
+        return np.asarray(rng.uniform(self.low, self.high, self.shape)).astype(numpy_dtype(name))
 
 
 @dataclass(frozen=True)

@@ -152,9 +152,16 @@ double Copies::operator()() {
 }
 
 Array filled(const Shape& shape, DType dtype) {
-  const Array ramp = run(Arange{0, 1, 1021, DType::Float32}, {});
-  Array numbers = run(Multiply_{}, {ramp});
-  return numbers;
+  const Array numbers = Array::empty({shape, DType::Float32});
+  auto* x = static_cast<float*>(numbers.data());
+  for (int64_t i = 0; i < numbers.size(); ++i) x[i] = float(i * 7919 % 1021) / 1021.0F - 0.5F;
+  return dtype == DType::Float32 ? numbers : run(Cast{dtype}, {numbers});
+}
+
+Array state(const Shape& shape) {
+  const Array variable = filled(shape);
+  variable.storage()->mark_state();
+  return variable;
 }
 
 }  // namespace pyneuro::bench

@@ -20,7 +20,7 @@ constexpr int64_t round_up(int64_t n, int64_t to) { return pieces(n, to) * to; }
 
 /// n in equal pieces of at most `most`, each a multiple of `unit`.
 constexpr int64_t even_piece(int64_t n, int64_t most, int64_t unit) {
-  return round_up(pieces(n, at_least(1, pieces(n, most))), unit);
+  return at_least(unit, round_up(pieces(n, at_least(1, pieces(n, most))), unit));
 }
 
 template <class T>
@@ -115,12 +115,20 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
 
 namespace {
 
-/// Calls f with a null pointer to the element type of `dtype`, one that can compute as T.
+/// Calls f with a null pointer to the element type of `dtype`, one that computes as T.
 template <class T, class F>
 void with_storage(DType dtype, F f) {
   if constexpr (std::is_same_v<T, float>) {
     if (dtype == DType::Float16) return f(static_cast<const Float16*>(nullptr));
     if (dtype == DType::BFloat16) return f(static_cast<const BFloat16*>(nullptr));
+  } else if constexpr (std::is_same_v<T, int32_t>) {
+    if (dtype == DType::Int8) return f(static_cast<const int8_t*>(nullptr));
+    if (dtype == DType::UInt8) return f(static_cast<const uint8_t*>(nullptr));
+    if (dtype == DType::Int16) return f(static_cast<const int16_t*>(nullptr));
+    if (dtype == DType::UInt16) return f(static_cast<const uint16_t*>(nullptr));
+  } else if constexpr (std::is_same_v<T, int64_t>) {
+    if (dtype == DType::UInt32) return f(static_cast<const uint32_t*>(nullptr));
+    if (dtype == DType::UInt64) return f(static_cast<const uint64_t*>(nullptr));
   }
   f(static_cast<const T*>(nullptr));
 }

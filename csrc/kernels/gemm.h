@@ -11,8 +11,8 @@
 namespace pyneuro {
 
 /// C[m, n] = A[m, k] B[k, n], row-major; ld* are the elements between rows as they lie in memory. A
-/// transposed operand lies as [k, m] or [n, k]. Dtypes: all equal to one compute dtype, or any mix of
-/// float32, float16 and bfloat16, which computes in float32.
+/// transposed operand lies as [k, m] or [n, k]. The dtypes may differ but compute in one
+/// (compute_dtype): float16 with float32, say. Integers wrap.
 struct GemmShape {
   int64_t m, n, k;
   int64_t lda, ldb, ldc;

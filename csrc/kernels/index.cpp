@@ -75,11 +75,11 @@ void gather_rows(char* to, const char* from, const int64_t* positions, int64_t c
 }
 
 void take(const Take& op, Context& ctx, In in, Out out) noexcept {
-  if (out[0].size() == 0) return;
   const Around x = around(in[0].shape, op.axis);
   const int64_t m = in[1].size(), row = x.inner * static_cast<int64_t>(size_of(in[0].dtype));
   auto* positions = static_cast<int64_t*>(ctx.scratch());
   resolve(ctx, "take", in[1], op.axis, x.n, positions);
+  if (out[0].size() == 0) return;
   // A task copies a piece of some rows: whole ones, unless a single row is more than a task.
   const int64_t piece = smaller(row, kTaskBytes), pieces = ceil_div(row, piece);
   const int64_t rows = smaller(m, larger(1, kTaskBytes / row)), groups = ceil_div(m, rows);
@@ -190,9 +190,9 @@ void add_rows(Context& ctx, const View& g, const View& out, const Buckets& b, co
 }
 
 void take_grad(const TakeGrad& op, Context& ctx, In in, Out out) noexcept {
-  if (out[0].size() == 0) return;
   const Around x = around(out[0].shape, op.axis);
   const Buckets b = sort(ctx, op, in[1]);
+  if (out[0].size() == 0) return;
   const int64_t m = in[1].size();
   const DType lanes = compute_dtype(in[0].dtype);
   switch (lanes) {

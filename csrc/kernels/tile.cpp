@@ -228,12 +228,31 @@ void run_task(const Elementwise& job, int64_t task) {
   } while (at.next());
 }
 
+/// Small arrays of one shape that already lie as the loop wants them: nothing to cut or to convert.
+/// The commonest call by far, and too short to pay for a plan.
+bool run_plain(TileLoop loop, const View* const* arrays, const DType* dtypes, int count,
+               int64_t size) {
+  if (size > kSlice) return false;
+  Tile tile;
+  for (int a = 0; a < count; ++a) {
+    if (arrays[a]->dtype != dtypes[a] || arrays[a]->shape != arrays[0]->shape || !arrays[a]->dense())
+      return false;
+    tile.data[a] = arrays[a]->as<char>();
+    tile.pitch[a] = size;
+  }
+  tile.rows = 1;
+  tile.cols = size;
+  loop(tile);
+  return true;
+}
+
 }  // namespace
 
 void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, const DType* dtypes,
                      int count) {
   const Shape& shape = arrays[0]->shape;
-  if (arrays[0]->size() == 0) return;
+  const int64_t size = arrays[0]->size();
+  if (size == 0 || run_plain(loop, arrays, dtypes, count, size)) return;
   Elementwise job;
   job.loop = loop;
   const Nest nest = make_nest(shape, arrays, count);

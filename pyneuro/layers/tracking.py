@@ -6,6 +6,7 @@ layer is called is another room (base.py).
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from .. import constraints, initializers, naming, regularizers, tree
 from ..errors import ArgumentError, ShapeError
 from ..random import SeedGenerator
+from ..registry import claim_weight
 from ..tensor import Tensor
 from ..variable import Variable
 
@@ -172,6 +174,7 @@ class Tracker:
                 f"add_weight: the weight {name!r} needs a fully known shape, got {shape}; give the "
                 "layer's input a fixed size on that axis"
             )
+        claim_weight(f"{naming.current_path()}/{name}", math.prod(shape))
         dtype = self.variable_dtype if dtype is None else str(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if "float" in dtype else "zeros"

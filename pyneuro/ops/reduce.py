@@ -301,7 +301,7 @@ def _sum_gradient(node: Any, g: Tensor) -> Tensor:
 
 def _mean_gradient(node: Any, g: Tensor) -> Tensor:
     shape = _shape(node)
-    count = math.prod(shape[i] for i in _axes(node))
+    count = math.prod(shape[i] for i in _axes(node)) or 1  # of nothing there is no gradient
     return apply("broadcast_to", _kept(node, g) / float(count), shape=shape)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import ArgumentError
 from ..registry import deserialize_keras_object, find, resolve, serialize_keras_object
 from . import schedules
 from .adam import Adam, AdamW
@@ -40,10 +41,17 @@ def get(identifier: Any) -> Any:
         >>> type(get("adam")).__name__
         'Adam'
     """
+    if isinstance(identifier, Optimizer):
+        return identifier
     if isinstance(identifier, str):
         name = identifier if identifier in __all__ else identifier.lower()
         return find("optimizer", name)()
-    return resolve("optimizer", identifier)
+    optimizer = resolve("optimizer", identifier)
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentError(
+            f"optimizer must be a name, an Optimizer or a config dict, got {identifier!r}"
+        )
+    return optimizer
 
 
 def serialize(optimizer: Optimizer) -> Any:

@@ -1,0 +1,159 @@
+"""pyneuro: a deep-learning framework with native kernels, define-by-run gradients and a Keras-like API.
+
+This page is the public face and nothing else. Its names are loaded when they are first used, so that
+importing pyneuro costs little.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import (
+        activations,
+        autograd,
+        callbacks,
+        config,
+        constraints,
+        data,
+        device,
+        errors,
+        initializers,
+        keras,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimizers,
+        random,
+        regularizers,
+        saving,
+        tree,
+        utils,
+    )
+    from . import policies as dtype_policies
+    from .autograd import enable_grad, grad, no_grad, value_and_grad
+    from .capture import capture
+    from .constraints import Constraint
+    from .initializers import Initializer
+    from .layers import Input, InputSpec, Layer
+    from .losses import Loss
+    from .metrics import Metric
+    from .models import Functional, Model, Sequential
+    from .naming import name_scope
+    from .optimizers import Optimizer
+    from .policies import DTypePolicy, FloatDTypePolicy
+    from .regularizers import Regularizer
+    from .symbolic import KerasTensor
+    from .tensor import Tensor
+    from .variable import StateScope, Variable
+
+__all__ = [
+    "Constraint",
+    "DTypePolicy",
+    "FloatDTypePolicy",
+    "Functional",
+    "Initializer",
+    "Input",
+    "InputSpec",
+    "KerasTensor",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
+    "Sequential",
+    "StateScope",
+    "Tensor",
+    "Variable",
+    "activations",
+    "autograd",
+    "callbacks",
+    "capture",
+    "config",
+    "constraints",
+    "data",
+    "device",
+    "dtype_policies",
+    "enable_grad",
+    "errors",
+    "grad",
+    "initializers",
+    "keras",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "name_scope",
+    "no_grad",
+    "ops",
+    "optimizers",
+    "random",
+    "regularizers",
+    "saving",
+    "tree",
+    "utils",
+    "value_and_grad",
+    "version",
+]
+
+# Where the names that are no modules come from.
+_HOMES = {
+    "Constraint": "constraints",
+    "DTypePolicy": "policies",
+    "FloatDTypePolicy": "policies",
+    "Functional": "models",
+    "Initializer": "initializers",
+    "Input": "layers",
+    "InputSpec": "layers",
+    "KerasTensor": "symbolic",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
+    "Sequential": "models",
+    "StateScope": "variable",
+    "Tensor": "tensor",
+    "Variable": "variable",
+    "capture": "capture",
+    "enable_grad": "autograd",
+    "grad": "autograd",
+    "name_scope": "naming",
+    "no_grad": "autograd",
+    "value_and_grad": "autograd",
+}
+# Modules with another public name than their own.
+_RENAMED = {"dtype_policies": "policies"}
+
+
+def version() -> str:
+    """The version of pyneuro.
+
+    Returns:
+        Such as "0.1.0".
+    """
+    text: str = importlib.import_module(".device", __name__).version()
+    return text
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version()
+    home = _HOMES.get(name)
+    if home is not None:
+        thing = getattr(importlib.import_module(f".{home}", __name__), name)
+    elif name in __all__:
+        thing = importlib.import_module(f".{_RENAMED.get(name, name)}", __name__)
+    else:
+        raise AttributeError(f"module 'pyneuro' has no attribute {name!r}")
+    globals()[name] = thing  # found at once from now on
+    return thing
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
