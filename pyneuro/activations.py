@@ -118,13 +118,13 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
         >>> leaky_relu(np.array([-10.0, 1.0], "float32")).tolist()
         [-2.0, 1.0]
     """
-    return ops.where(ops.greater(x, 0.0), x, ops.multiply(x, negative_slope))
+    return ops.leaky_relu(x, negative_slope=negative_slope)
 
 
 @built_in("activation")
 def relu6(x: Any) -> Tensor:
     """`min(max(x, 0), 6)`."""
-    return ops.minimum(ops.relu(x), 6.0)
+    return ops.relu6(x)
 
 
 @built_in("activation")
@@ -160,11 +160,6 @@ def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
     return ops.log_softmax(x, axis=axis)
 
 
-def _exp_below_zero(x: Any) -> Tensor:
-    """`expm1` of the negative part: `exp` never sees the large values whose result `where` drops."""
-    return ops.expm1(ops.minimum(x, 0.0))
-
-
 @built_in("activation")
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """`x` where positive, `alpha * (exp(x) - 1)` elsewhere.
@@ -176,7 +171,7 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
     Returns:
         A tensor of `x`'s shape and dtype.
     """
-    return ops.where(ops.greater(x, 0.0), x, _exp_below_zero(x) * alpha)
+    return ops.elu(x, alpha=alpha)
 
 
 @built_in("activation")
@@ -190,14 +185,13 @@ def celu(x: Any, alpha: float = 1.0) -> Tensor:
     Returns:
         A tensor of `x`'s shape and dtype.
     """
-    return ops.relu(x) + _exp_below_zero(ops.divide(x, alpha)) * alpha
+    return ops.celu(x, alpha=alpha)
 
 
 @built_in("activation")
 def selu(x: Any) -> Tensor:
-    """The scaled exponential linear unit of Klambauer et al. 2017, which keeps mean and variance."""
-    alpha, scale = 1.6732632423543772, 1.0507009873554805
-    return elu(x, alpha) * scale
+    """The scaled exponential linear unit (Klambauer et al. 2017): keeps mean and variance."""
+    return ops.selu(x)
 
 
 @built_in("activation")
@@ -209,7 +203,7 @@ def softplus(x: Any) -> Tensor:
 @built_in("activation")
 def softsign(x: Any) -> Tensor:
     """`x / (|x| + 1)`."""
-    return ops.divide(x, ops.absolute(x) + 1.0)
+    return ops.softsign(x)
 
 
 @built_in("activation", "swish")
@@ -244,7 +238,7 @@ def sigmoid(x: Any) -> Tensor:
 @built_in("activation")
 def log_sigmoid(x: Any) -> Tensor:
     """`log(sigmoid(x))`, without its underflow."""
-    return ops.negative(ops.softplus(ops.negative(x)))
+    return ops.log_sigmoid(x)
 
 
 @built_in("activation")
@@ -262,13 +256,13 @@ def exponential(x: Any) -> Tensor:
 @built_in("activation")
 def hard_sigmoid(x: Any) -> Tensor:
     """`min(max(x / 6 + 1/2, 0), 1)`: the sigmoid by straight lines."""
-    return ops.minimum(ops.relu(ops.multiply(x, 1.0 / 6.0) + 0.5), 1.0)
+    return ops.hard_sigmoid(x)
 
 
 @built_in("activation", "hard_swish")
 def hard_silu(x: Any) -> Tensor:
     """`x * hard_sigmoid(x)`."""
-    return ops.multiply(x, hard_sigmoid(x))
+    return ops.hard_silu(x)
 
 
 hard_swish = hard_silu
@@ -277,7 +271,7 @@ hard_swish = hard_silu
 @built_in("activation")
 def hard_tanh(x: Any) -> Tensor:
     """`min(max(x, -1), 1)`."""
-    return ops.minimum(ops.maximum(x, -1.0), 1.0)
+    return ops.hard_tanh(x)
 
 
 @built_in("activation")
@@ -289,7 +283,7 @@ def mish(x: Any) -> Tensor:
 @built_in("activation")
 def tanh_shrink(x: Any) -> Tensor:
     """`x - tanh(x)`."""
-    return ops.subtract(x, ops.tanh(x))
+    return ops.tanh_shrink(x)
 
 
 @built_in("activation")
@@ -303,7 +297,7 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Tensor:
     Returns:
         A tensor of `x`'s shape and dtype.
     """
-    return ops.where(ops.greater(ops.absolute(x), threshold), x, 0.0)
+    return ops.hard_shrink(x, threshold=threshold)
 
 
 @built_in("activation")
@@ -317,7 +311,7 @@ def soft_shrink(x: Any, threshold: float = 0.5) -> Tensor:
     Returns:
         A tensor of `x`'s shape and dtype.
     """
-    return ops.relu(ops.subtract(x, threshold)) - ops.relu(ops.negative(x) - threshold)
+    return ops.soft_shrink(x, threshold=threshold)
 
 
 @built_in("activation")
@@ -359,7 +353,7 @@ def threshold(x: Any, threshold: float, default_value: float) -> Tensor:
     Returns:
         A tensor of `x`'s shape and dtype.
     """
-    return ops.where(ops.greater(x, threshold), x, default_value)
+    return ops.threshold(x, threshold, default_value)
 
 
 @built_in("activation")

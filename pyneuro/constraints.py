@@ -97,8 +97,8 @@ class UnitNorm(Constraint):
 
     Example:
         >>> import numpy as np
-        >>> UnitNorm()(np.array([[3.0], [4.0]], "float32")).numpy().round(3).tolist()
-        [[0.6], [0.8]]
+        >>> UnitNorm()(np.array([[3.0], [4.0]], "float32")).numpy().ravel().round(3)
+        array([0.6, 0.8], dtype=float32)
     """
 
     def __init__(self, axis: int | tuple[int, ...] = 0) -> None:

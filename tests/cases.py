@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import references as ref
 from cases_memory import MEMORY
+from cases_state import STATE
 from references import ALL, FLOATS, NUMBERS
 from rows import Bad, Case, In, Sample, awkward_sample, sample
 
@@ -46,10 +47,19 @@ def binary(op: str, reference: Callable[..., Any], **kwargs: Any) -> Case:
     first = kwargs.pop("first", (-3.0, 3.0))
     second = kwargs.pop("second", (-3.0, 3.0))
     pairs: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
-        ((), ()), ((4, 5), (4, 5)), ((4, 5), (5,)), ((4, 1), (1, 5)), ((), (3,)), ((2, 1, 3), (4, 1)),
-        ((0, 3), (3,)), ((0,), (1,)), ((2, 3, 4, 5), (3, 1, 5)),
-    )  # fmt: skip
-    mismatch = Bad((np.ones((2, 3)), np.ones((2, 4))), {}, "ShapeError", f"{op}: .*do not broadcast")
+        ((), ()),
+        ((4, 5), (4, 5)),
+        ((4, 5), (5,)),
+        ((4, 1), (1, 5)),
+        ((), (3,)),
+        ((2, 1, 3), (4, 1)),
+        ((0, 3), (3,)),
+        ((0,), (1,)),
+        ((2, 3, 4, 5), (3, 1, 5)),
+    )
+    mismatch = Bad(
+        (np.ones((2, 3)), np.ones((2, 4))), {}, "ShapeError", f"{op}: .*do not broadcast"
+    )
 
     def two(a: tuple[int, ...], b: tuple[int, ...]) -> Sample:
         return Sample((In(a, *first), In(b, *second)))
@@ -74,7 +84,7 @@ def predicate(maker: Callable[..., Case], op: str, reference: Callable[..., Any]
 UNARY = (
     unary("negative", np.negative, dtypes=NUMBERS, ulp=0),
     unary("absolute", np.abs, dtypes=NUMBERS, ulp=0),
-    unary("sign", np.sign, dtypes=NUMBERS, ulp=0),
+    unary("sign", np.sign, dtypes=NUMBERS, ulp=0, signed_zeros=False),
     unary("square", np.square, dtypes=NUMBERS, ulp=0.5),
     unary("sqrt", np.sqrt, low=0.1, ulp=0.5),
     unary("rsqrt", lambda x: 1.0 / np.sqrt(x), low=0.1, ulp=2),
@@ -108,8 +118,15 @@ BINARY = (
     binary("subtract", np.subtract, dtypes=NUMBERS, ulp=0.5, wild=WILD, bad=(BOOLS,)),
     binary("multiply", np.multiply, dtypes=ALL, ulp=0.5, wild=WILD),
     binary("divide", np.divide, second=(0.5, 3.0), ulp=0.5, wild=WILD),
-    binary("mod", ref.mod, dtypes=NUMBERS, second=(0.5, 3.0), ulp=0.5),
-    binary("floor_divide", ref.floor_divide, dtypes=NUMBERS, second=(0.5, 3.0), ulp=0),
+    binary("mod", ref.mod, dtypes=NUMBERS, second=(0.5, 3.0), ulp=0.5, signed_zeros=False),
+    binary(
+        "floor_divide",
+        ref.floor_divide,
+        dtypes=NUMBERS,
+        second=(0.5, 3.0),
+        ulp=0,
+        signed_zeros=False,
+    ),
     binary("power", np.power, dtypes=NUMBERS, first=(0.3, 3.0), second=(0.0, 3.0), ulp=8),
     binary("maximum", np.maximum, dtypes=ALL, ulp=0, wild=WILD),
     binary("minimum", np.minimum, dtypes=ALL, ulp=0, wild=WILD),
@@ -141,22 +158,33 @@ def chosen(c: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) -> Sample
 CHOICE = (
     Case(
         "where",
-        (chosen((), (), ()), chosen((4, 5), (4, 5), (4, 5)), chosen((4, 1), (5,), ()),
-         chosen((0, 3), (3,), (1,)), chosen((2, 1, 5), (3, 1), (2, 3, 5))),
+        (
+            chosen((), (), ()),
+            chosen((4, 5), (4, 5), (4, 5)),
+            chosen((4, 1), (5,), ()),
+            chosen((0, 3), (3,), (1,)),
+            chosen((2, 1, 5), (3, 1), (2, 3, 5)),
+        ),
         np.where,
         dtypes=ALL,
         ulp=0,
         differentiable=(1, 2),
-        awkward=(Sample((In(values=True, dtype="bool"), In(values=PLAIN), In(values=PLAIN[::-1]))),),
+        awkward=(
+            Sample((In(values=True, dtype="bool"), In(values=PLAIN), In(values=PLAIN[::-1]))),
+        ),
         large=chosen((300, 701), (300, 701), (701,)),
         rows=(0, 1),
-        bad=(Bad((np.ones(2, bool), np.ones(3), np.ones(2)), {}, "ShapeError", "do not broadcast"),),
+        bad=(
+            Bad((np.ones(2, bool), np.ones(3), np.ones(2)), {}, "ShapeError", "do not broadcast"),
+        ),
     ),
     *(
         Case(
             "cast",
             tuple(sample(shape, low=0.0, high=99.0, dtype=to) for shape in ((), (0,), (4, 5))),
-            lambda x, dtype: (x != 0) if dtype == "bool" else x.astype("f8" if dtype in FLOATS else "i8"),
+            lambda x, dtype: (
+                (x != 0) if dtype == "bool" else x.astype("f8" if dtype in FLOATS else "i8")
+            ),
             dtypes=ALL,
             result=to,
             ulp=0.5,
@@ -168,16 +196,24 @@ CHOICE = (
         for to in ALL
     ),
     unary("copy", np.copy, dtypes=ALL, ulp=0),
-)  # fmt: skip
+)
 
 
 # ---- along axes ----------------------------------------------------------------------------------
 
 AXES: tuple[tuple[tuple[int, ...], tuple[int, ...], bool], ...] = (
-    ((), (), False), ((1,), (), False), ((7,), (0,), True), ((4, 5), (0,), False),
-    ((4, 5), (1,), True), ((4, 5), (), False), ((2, 3, 4), (0, -1), False), ((2, 3, 4), (1,), False),
-    ((3, 40), (1,), False), ((40, 3), (0,), False), ((3, 0), (0,), False),
-)  # fmt: skip
+    ((), (), False),
+    ((1,), (), False),
+    ((7,), (0,), True),
+    ((4, 5), (0,), False),
+    ((4, 5), (1,), True),
+    ((4, 5), (), False),
+    ((2, 3, 4), (0, -1), False),
+    ((2, 3, 4), (1,), False),
+    ((3, 40), (1,), False),
+    ((40, 3), (0,), False),
+    ((3, 0), (0,), False),
+)
 SPECIALS = [[0.5, value, -1.0, 2.0] for value in PLAIN]  # along the second axis
 EMPTY = (((0, 3), (0,), False), ((2, 0), (), False), ((0,), (0,), True))
 
@@ -185,7 +221,9 @@ EMPTY = (((0, 3), (0,), False), ((2, 0), (), False), ((0,), (0,), True))
 def reduce(op: str, function: Callable[..., Any], empty: bool = True, **kwargs: Any) -> Case:
     low, high = kwargs.pop("low", -3.0), kwargs.pop("high", 3.0)
     bad = [
-        Bad((np.ones((2, 3)),), {"axes": (2,)}, "ShapeError", f"{op}: axis 2 is out of range for 2"),
+        Bad(
+            (np.ones((2, 3)),), {"axes": (2,)}, "ShapeError", f"{op}: axis 2 is out of range for 2"
+        ),
         Bad((np.ones((2, 3)),), {"axes": (0, -2)}, "ShapeError", f"{op}: axis .* given twice"),
     ]
     if not empty:
@@ -217,7 +255,9 @@ def extreme(op: str, function: Callable[..., Any]) -> Case:
         rows=(0,),
         bad=(
             Bad((np.ones((2, 0)),), {"axis": 1}, "ShapeError", f"{op}: axis 1 .*empty"),
-            Bad((np.float32(1.0),), {"axis": 0}, "ShapeError", f"{op}: axis 0 is out of range for 0"),
+            Bad(
+                (np.float32(1.0),), {"axis": 0}, "ShapeError", f"{op}: axis 0 is out of range for 0"
+            ),
         ),
     )
 
@@ -237,9 +277,16 @@ REDUCTIONS = (
 
 def along(op: str, function: Callable[..., Any], inputs: int, **kwargs: Any) -> Case:
     shapes: tuple[tuple[tuple[int, ...], int], ...] = (
-        ((1,), 0), ((7,), -1), ((4, 5), 1), ((4, 5), 0), ((2, 3, 4), 1), ((2, 3, 40), 2), ((0, 3), 1),
-        ((3, 0), 1), ((3, 1), 1),
-    )  # fmt: skip
+        ((1,), 0),
+        ((7,), -1),
+        ((4, 5), 1),
+        ((4, 5), 0),
+        ((2, 3, 4), 1),
+        ((2, 3, 40), 2),
+        ((0, 3), 1),
+        ((3, 0), 1),
+        ((3, 1), 1),
+    )
     return Case(
         op,
         tuple(sample(*[shape] * inputs, axis=axis) for shape, axis in shapes),
@@ -297,8 +344,13 @@ SOFTMAX = (
 # ---- matmul --------------------------------------------------------------------------------------
 
 
-def product(a: tuple[int, ...], b: tuple[int, ...], ta: bool = False, tb: bool = False,
-            bias: int | None = None) -> Sample:  # fmt: skip
+def product(
+    a: tuple[int, ...],
+    b: tuple[int, ...],
+    ta: bool = False,
+    tb: bool = False,
+    bias: int | None = None,
+) -> Sample:
     inputs = (In(a), In(b)) if bias is None else (In(a), In(b), In((bias,)))
     return Sample(inputs, {"transpose_a": ta, "transpose_b": tb})
 
@@ -306,14 +358,29 @@ def product(a: tuple[int, ...], b: tuple[int, ...], ta: bool = False, tb: bool =
 MATMUL = Case(
     "matmul",
     (
-        product((3, 4), (4, 5)), product((4, 3), (4, 5), ta=True), product((3, 4), (5, 4), tb=True),
-        product((4, 3), (5, 4), True, True), product((4,), (4, 5)), product((3, 4), (4,)),
-        product((4,), (4,)), product((2, 3, 4), (4, 5)), product((2, 3, 4), (2, 4, 5)),
-        product((2, 1, 3, 4), (3, 4, 2)), product((3, 4), (2, 4, 5)), product((2, 4, 3), (5, 4), True, True),
-        product((4,), (2, 4, 3)), product((2, 3, 4), (4,)), product((3, 4), (4, 5), bias=5),
-        product((2, 3, 4), (5, 4), tb=True, bias=5), product((4,), (4, 5), bias=5),
-        product((3, 4), (4,), bias=1), product((0, 4), (4, 5)), product((3, 0), (0, 5)),
-        product((3, 4), (4, 0)), product((1, 1), (1, 1)), product((17, 33), (33, 9)),
+        product((3, 4), (4, 5)),
+        product((4, 3), (4, 5), ta=True),
+        product((3, 4), (5, 4), tb=True),
+        product((4, 3), (5, 4), True, True),
+        product((4,), (4, 5)),
+        product((3, 4), (4,)),
+        product((4,), (4,)),
+        product((2, 3, 4), (4, 5)),
+        product((2, 3, 4), (2, 4, 5)),
+        product((2, 1, 3, 4), (3, 4, 2)),
+        product((3, 4), (2, 4, 5)),
+        product((2, 4, 3), (5, 4), True, True),
+        product((4,), (2, 4, 3)),
+        product((2, 3, 4), (4,)),
+        product((3, 4), (4, 5), bias=5),
+        product((2, 3, 4), (5, 4), tb=True, bias=5),
+        product((4,), (4, 5), bias=5),
+        product((3, 4), (4,), bias=1),
+        product((0, 4), (4, 5)),
+        product((3, 0), (0, 5)),
+        product((3, 4), (4, 0)),
+        product((1, 1), (1, 1)),
+        product((17, 33), (33, 9)),
     ),
     ref.matmul,
     dtypes=NUMBERS,
@@ -325,11 +392,16 @@ MATMUL = Case(
     bad=(
         Bad((np.ones((2, 3)), np.ones((4, 5))), {}, "ShapeError", "matmul: .*3 columns.*4 rows"),
         Bad((np.ones((2, 2, 3)), np.ones((3, 3, 5))), {}, "ShapeError", "batch dimensions"),
-        Bad((np.ones((2, 3)), np.ones((3, 5), "float32")), {}, "DTypeError", "float64, but b is float32"),
+        Bad(
+            (np.ones((2, 3)), np.ones((3, 5), "float32")),
+            {},
+            "DTypeError",
+            "float64, but b is float32",
+        ),
         Bad((np.float64(1.0), np.ones((3, 5))), {}, "ShapeError", "at least 1 dimension"),
         Bad((np.ones((2, 3)), np.ones((3, 5)), np.ones(4)), {}, "ShapeError", "matmul: bias is"),
     ),
-)  # fmt: skip
+)
 
 
-CASES = (*UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *MEMORY)
+CASES = (*UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *MEMORY, *STATE)

@@ -32,10 +32,10 @@ def rng_of(case: Case, *parts: object) -> np.random.Generator:
     return np.random.default_rng([ord(c) for c in f"{case.op} {parts}"])
 
 
-def draw(case: Case, sample: Sample, dtype: str, again: int = 0) -> list[np.ndarray | None]:
+def draw(case: Case, sample: Sample, dtype: str, again: int = 0) -> list[np.ndarray]:
     rng = rng_of(case, dtype, again)
     with quiet():
-        return [None if spec is None else spec.draw(rng, dtype) for spec in sample.inputs]
+        return [spec.draw(rng, dtype) for spec in sample.inputs]
 
 
 def fields_of(case: Case, sample: Sample, dtype: str) -> dict[str, Any]:
@@ -46,8 +46,8 @@ def written(case: Case, sample: Sample, n: int) -> list[int]:
     return case.writes(sample.fields, n) if case.writes else []
 
 
-def tensors(case: Case, sample: Sample, arrays: Sequence[Any]) -> list[Any]:
-    given = [None if a is None else convert(a) for a in arrays]
+def tensors(case: Case, sample: Sample, arrays: Sequence[Any]) -> list[Tensor]:
+    given = [convert(a) for a in arrays]
     for i in written(case, sample, len(given)):
         given[i] = Variable(given[i], dtype=given[i].dtype)
     return given
@@ -65,9 +65,9 @@ def run(case: Case, sample: Sample, arrays: Sequence[Any], dtype: str) -> list[n
     return [np.array(t.numpy()) for t in (state or outputs)]
 
 
-def exact(array: np.ndarray | None) -> np.ndarray | None:
+def exact(array: np.ndarray) -> np.ndarray:
     """As the references want it: float64, int64 or bool."""
-    if array is None or array.dtype == bool:
+    if array.dtype == bool:
         return array
     return array.astype("int64" if array.dtype.name in INTEGERS else "float64")
 
@@ -81,9 +81,8 @@ def quiet() -> Iterator[None]:
 
 
 def expect(case: Case, sample: Sample, arrays: Sequence[Any], dtype: str) -> list[np.ndarray]:
-    given = [a for a in map(exact, arrays) if a is not None]
     with quiet():
-        wanted = case.reference(*given, **fields_of(case, sample, dtype))
+        wanted = case.reference(*map(exact, arrays), **fields_of(case, sample, dtype))
     return [np.asarray(w) for w in (wanted if isinstance(wanted, tuple) else (wanted,))]
 
 
@@ -96,7 +95,10 @@ def result_dtype(case: Case, sample: Sample, dtype: str) -> str | None:
     return case.result or dtype
 
 
-def compare(case: Case, got: np.ndarray, want: np.ndarray, floor: Any, what: str) -> None:
+def compare(
+    case: Case, got: np.ndarray, want: np.ndarray, floor: Any, what: str, zeros: bool = False
+) -> None:
+    """Within the row's tolerance; with `zeros`, the sign of a zero counts."""
     assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
     name = got.dtype.name
     with quiet():
@@ -108,13 +110,17 @@ def compare(case: Case, got: np.ndarray, want: np.ndarray, floor: Any, what: str
         got = got.astype("float64")
         computed = "float32" if name in HALVES else name
         info = finfo(name)
-        share = case.ulp * np.finfo(computed).eps + (0.51 * float(info.eps) if name in HALVES else 0)
+        share = case.ulp * np.finfo(computed).eps + (
+            0.51 * float(info.eps) if name in HALVES else 0
+        )
         # A kernel may lose what lies below the normal numbers of the dtype it computes in.
         tiny = float(np.finfo(computed).tiny) + float(info.smallest_subnormal)
         allowed = share * np.maximum(np.abs(want), floor) + tiny
         same = (got == limit) | (np.isnan(got) & np.isnan(want))
         near = np.isfinite(got) & np.isfinite(limit) & (np.abs(got - want) <= allowed)
         right = same | near
+        if zeros:
+            right &= (got != 0) | (limit != 0) | (np.signbit(got) == np.signbit(limit))
     if not right.all():
         i = tuple(int(k[0]) for k in np.nonzero(~right)) if got.ndim else ()
         raise AssertionError(
@@ -123,32 +129,31 @@ def compare(case: Case, got: np.ndarray, want: np.ndarray, floor: Any, what: str
         )
 
 
-# ---- values ----------------------------------------------------------------------------------------
+# ---- values --------------------------------------------------------------------------------------
 
 
 def check_reference(
-    case: Case, dtype: str, samples: Sequence[Sample] | None = None
+    case: Case, dtype: str, samples: Sequence[Sample] | None = None, zeros: bool = False
 ) -> None:
     """The values, shape and dtype are those of the NumPy reference."""
     for sample in case.samples if samples is None else samples:
         arrays = draw(case, sample, dtype)
         wanted = expect(case, sample, arrays, dtype)
         got = run(case, sample, arrays, dtype)
-        what = f"{case.op} {dtype} {[None if a is None else a.shape for a in arrays]} {sample.fields}"
+        what = f"{case.op} {dtype} {[a.shape for a in arrays]} {sample.fields}"
         assert len(got) == len(wanted), what
         floor = case.floor
         if callable(floor):
-            given = [a for a in map(exact, arrays) if a is not None]
-            floor = floor(*given, **sample.fields)
+            floor = floor(*map(exact, arrays), **sample.fields)
         for g, w in zip(got, wanted, strict=True):
             expected = result_dtype(case, sample, dtype)
             assert g.dtype == numpy_dtype(expected), f"{what}: {g.dtype}, expected {expected}"
-            compare(case, g, w, floor, what)
+            compare(case, g, w, floor, what, zeros)
 
 
 def check_awkward(case: Case, dtype: str) -> None:
     """NaN, infinities, signed zeros and extremes give what NumPy gives."""
-    check_reference(case, dtype, case.awkward)
+    check_reference(case, dtype, case.awkward, case.signed_zeros)
 
 
 def bits(arrays: Sequence[np.ndarray]) -> list[tuple[Any, ...]]:
@@ -175,8 +180,7 @@ def check_strided(case: Case, dtype: str) -> None:
     for sample in case.samples:
         arrays = draw(case, sample, dtype)
         dense = run(case, sample, arrays, dtype)
-        forms = [[None] * 3 if a is None else list(layouts(a)) for a in arrays]
-        for strided in zip(*forms, strict=True):
+        for strided in zip(*map(layouts, arrays), strict=True):
             got = run(case, sample, strided, dtype)
             assert bits(got) == bits(dense), f"{case.op} {dtype} {sample}: strided differs"
 
@@ -215,7 +219,7 @@ def check_meta(case: Case, dtype: str) -> None:
         wanted = expect(case, sample, arrays, dtype)
         fields = fields_of(case, sample, dtype)
         with device.device("meta"):
-            given = [None if a is None else meta_like(convert(a)) for a in arrays]
+            given = [meta_like(convert(a)) for a in arrays]
             got = as_list(apply(case.op, *given, **fields))
         assert all(t.device == "meta" for t in got)
         expected = result_dtype(case, sample, dtype)
@@ -230,45 +234,50 @@ def meta_like(x: Tensor) -> Tensor:
 def check_replay(case: Case, dtype: str) -> None:
     """A recording replayed on other values gives the bits of an eager run on them."""
     for sample in case.samples:
-        first, second = draw(case, sample, dtype), draw(case, sample, dtype, again=1)
-        fields = fields_of(case, sample, dtype)
-        places = [i for i, a in enumerate(first) if a is not None]
-        if case.writes:
-            one, two = tensors(case, sample, first), tensors(case, sample, first)
-            program = record(lambda: apply(case.op, *one, **fields), [])
-            program.replay([])
-            apply(case.op, *two, **fields)
-            apply(case.op, *two, **fields)
-            states = written(case, sample, len(first))
-            got, eager = ([t[i].numpy() for i in states] for t in (one, two))
-        else:
-
-            def function(*given: Tensor) -> Any:
-                full: list[Any] = [None] * len(first)
-                for i, t in zip(places, given, strict=True):
-                    full[i] = t
-                return apply(case.op, *full, **fields)
-
-            program = record(function, [first[i] for i in places])
-            got = [t.numpy() for t in as_list(program.replay([second[i] for i in places]))]
-            eager = run(case, sample, second, dtype)
+        replay = replayed_writes if case.writes else replayed
+        got, eager = replay(case, sample, dtype)
         assert bits(got) == bits(eager), f"{case.op} {dtype} {sample}: a replay differs"
+
+
+def replayed(case: Case, sample: Sample, dtype: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    fields = fields_of(case, sample, dtype)
+    program = record(lambda *xs: apply(case.op, *xs, **fields), draw(case, sample, dtype))
+    others = draw(case, sample, dtype, again=1)
+    outputs = as_list(program.replay(others))
+    return [t.numpy() for t in outputs], run(case, sample, others, dtype)
+
+
+def replayed_writes(
+    case: Case, sample: Sample, dtype: str
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Two steps: recorded and replayed, and both eagerly, from the same state."""
+    arrays, fields = draw(case, sample, dtype), fields_of(case, sample, dtype)
+    one, two = tensors(case, sample, arrays), tensors(case, sample, arrays)
+    record(lambda: apply(case.op, *one, **fields), []).replay([])
+    for _ in range(2):
+        apply(case.op, *two, **fields)
+    places = written(case, sample, len(arrays))
+    return [one[i].numpy() for i in places], [two[i].numpy() for i in places]
 
 
 def check_bad(case: Case) -> None:
     """Bad calls raise the typed error, whose message names the op and what came."""
     for bad in case.bad:
-        try:
-            apply(case.op, *bad.inputs, **bad.fields)
-        except Exception as error:
-            assert type(error) is getattr(errors, bad.error), f"{case.op} {bad}: {error!r}"
-            assert re.search(bad.says, str(error)), f"{case.op} {bad}: {error}"
-            assert len(str(error)) <= 600
-        else:
-            raise AssertionError(f"{case.op} {bad}: no error")
+        said = error_of(lambda b=bad: apply(case.op, *b.inputs, **b.fields))
+        assert type(said) is getattr(errors, bad.error), f"{case.op} {bad}: {said!r}"
+        assert re.search(bad.says, str(said)), f"{case.op} {bad}: {said}"
+        assert len(str(said)) <= 600, f"{case.op} {bad}: {said}"
 
 
-# ---- gradients ---------------------------------------------------------------------------------------
+def error_of(call: Callable[[], Any]) -> Exception | None:
+    try:
+        call()
+    except Exception as error:
+        return error
+    return None
+
+
+# ---- gradients -----------------------------------------------------------------------------------
 
 Function = Callable[[list[np.ndarray]], list[np.ndarray]]
 
@@ -281,7 +290,9 @@ def gradients(
     for i in wrt:
         given[i].requires_grad = True
     outputs = as_list(apply(case.op, *given, **fields_of(case, sample, "float64")))
-    found = autograd.grad(outputs, [given[i] for i in wrt], [*map(convert, starts)], allow_unused=True)
+    found = autograd.grad(
+        outputs, [given[i] for i in wrt], [*map(convert, starts)], allow_unused=True
+    )
     return [zero_or(g, arrays[i].shape) for g, i in zip(found, wrt, strict=True)]
 
 
@@ -353,7 +364,9 @@ def second_gradients(
     outputs = as_list(apply(case.op, *given, **fields_of(case, sample, "float64")))
     first = autograd.grad(outputs, targets[: len(wrt)], begin, create_graph=True, allow_unused=True)
     tracked = [
-        (g, convert(w)) for g, w in zip(first, weights, strict=True) if g is not None and g.requires_grad
+        (g, convert(w))
+        for g, w in zip(first, weights, strict=True)
+        if g is not None and g.requires_grad
     ]
     if not tracked:
         return [np.zeros(t.shape) for t in targets]

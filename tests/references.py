@@ -1,6 +1,6 @@
-"""What each op means, said once more in NumPy: independent of the kernels, in float64 or whole numbers.
+"""What each op means, said once more in NumPy: independent of the kernels, in full precision.
 
-Nothing here imports pyneuro. Inputs are float64 for floating dtypes, int64 for integers, bool for bool.
+Nothing here imports pyneuro. Inputs are float64 for floating dtypes, int64 for integers, or bool.
 """
 
 import math
@@ -261,7 +261,5 @@ def adam_update(rate, step, *tensors, beta_1, beta_2, epsilon, amsgrad):
     m = [a + (b - a) * (1.0 - beta_1) for a, b in zip(m, g, strict=True)]
     v = [a + (b * b - a) * (1.0 - beta_2) for a, b in zip(v, g, strict=True)]
     largest = [np.maximum(a, b) for a, b in zip(w[0], v, strict=True)] if amsgrad else v
-    p = [
-        a - b * alpha / (np.sqrt(c) + epsilon) for a, b, c in zip(p, m, largest, strict=True)
-    ]
+    p = [a - b * alpha / (np.sqrt(c) + epsilon) for a, b, c in zip(p, m, largest, strict=True)]
     return (*p, *m, *v, *(largest if amsgrad else ()))

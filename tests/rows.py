@@ -36,9 +36,9 @@ class In:
 
 @dataclass(frozen=True)
 class Sample:
-    """One call: inputs (None where an optional one is left out) and fields."""
+    """One call: inputs and fields."""
 
-    inputs: tuple[In | None, ...]
+    inputs: tuple[In, ...]
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -66,6 +66,7 @@ class Case:
     floor: float | Callable[..., Any] = 0.0
     differentiable: tuple[int, ...] = ()  # inputs
     awkward: tuple[Sample, ...] = ()  # with NaN, infinities, signed zeros, extremes
+    signed_zeros: bool = True  # whether awkward zeros have NumPy's sign
     large: Sample | None = None  # enough for several threads
     rows: tuple[int, ...] = ()  # inputs whose first axis is a batch that the op treats row by row
     writes: Callable[[dict[str, Any], int], list[int]] | None = None  # inputs that are Variables

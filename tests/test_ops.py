@@ -44,7 +44,13 @@ def test_reference(case: Case, dtype: str, isa: str) -> None:
     checks.check_reference(case, dtype)
 
 
-@each([(case, d) for case, d in PAIRS if case.large and d in ("float32", "float64", "bfloat16", "int32")])
+@each(
+    [
+        (case, d)
+        for case, d in PAIRS
+        if case.large and d in ("float32", "float64", "bfloat16", "int32")
+    ]
+)
 def test_reference_of_large(case: Case, dtype: str, isa: str) -> None:
     checks.check_reference(case, dtype, [case.large])
 
@@ -94,7 +100,7 @@ def test_second_gradient(case: Case) -> None:
     checks.check_second_gradient(case)
 
 
-# ---- planted faults: each kind of wrong is caught by the checks above ---------------------------------
+# ---- planted faults: each kind of wrong is caught by the checks above ---------------------------
 
 TABLE = {row["name"]: row for row in device.op_table()}
 BY_OP = {case.op: case for case in CASES}  # of the casts, the one to float64
@@ -134,15 +140,15 @@ def replace_rule(monkeypatch: pytest.MonkeyPatch, op: str, change: Callable[...,
     """Let `change(rule, node, g)` answer for every rule of an op, as a list for a variadic one."""
     if op in autograd._variadic:
         rule = autograd._variadic[op]
-        monkeypatch.setitem(
-            autograd._variadic, op, lambda node, g: [change(lambda *_: x, node, g) for x in rule(node, g)]
-        )
-    else:
-        rules = autograd._per_input[op]
-        changed = tuple(
-            None if rule is None else functools.partial(change, rule) for rule in rules
-        )
-        monkeypatch.setitem(autograd._per_input, op, changed)
+
+        def changed(node: Any, g: Any) -> list[Any]:
+            return [change(lambda *_, x=x: x, node, g) for x in rule(node, g)]
+
+        monkeypatch.setitem(autograd._variadic, op, changed)
+        return
+    rules = autograd._per_input[op]
+    partials = tuple(rule and functools.partial(change, rule) for rule in rules)
+    monkeypatch.setitem(autograd._per_input, op, partials)
 
 
 @pytest.mark.parametrize(("case", "i"), RULES, ids=[f"{case.op}-{i}" for case, i in RULES])
@@ -153,7 +159,7 @@ def test_a_wrong_gradient_is_caught(case: Case, i: int, monkeypatch: pytest.Monk
 
 
 class Detached:
-    """A node whose inputs and outputs are off the tape: first gradients right, second ones wrong."""
+    """A node with its tensors off the tape: first gradients right, second ones wrong."""
 
     def __init__(self, node: Any) -> None:
         self._node = node

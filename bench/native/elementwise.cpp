@@ -1,5 +1,6 @@
-// Ops that are bound by memory: GB/s of what they read and write, and the share of a copy of as many
-// bytes. The output is allocated by each call, as a user's is; rows are named by elements of float32.
+// Ops that are bound by memory: GB/s of what they read and write, and the share of a copy of as
+// many bytes. The output is allocated by each call, as a user's is; rows are named by elements of
+// float32.
 #include "measure.h"
 
 namespace pyneuro::bench {
@@ -11,19 +12,16 @@ constexpr double kElement = sizeof(float);
 void elementwise(benchmark::State& run, OpRef op, std::span<const Array* const> inputs,
                  double arrays) {
   const double bytes = arrays * kElement * double(inputs[0]->size());
-  measure(
-      run, bytes, "GB/s", [&] { dispatch(op, inputs); }, Copies(size_t(bytes)));
+  measure(run, bytes, "GB/s", [&] { dispatch(op, inputs); }, Copies(size_t(bytes)));
 }
 
-template <class F>
-void unary(benchmark::State& run) {
+template <class F> void unary(benchmark::State& run) {
   const Array x = filled({run.range(0)});
   const Array* inputs[] = {&x};
   elementwise(run, Unary<F>{}, inputs, 2);
 }
 
-template <class F>
-void binary(benchmark::State& run) {
+template <class F> void binary(benchmark::State& run) {
   const Array x = filled({run.range(0)}), y = filled({run.range(0)});
   const Array* inputs[] = {&x, &y};
   elementwise(run, Binary<F>{}, inputs, 3);
@@ -71,8 +69,7 @@ void adam(benchmark::State& run) {
   const Array* inputs[] = {&rate, &count, &weights, &gradient, &mean, &square};
   const AdamUpdate op{0.9, 0.999, 1e-7, false};
   const double bytes = 7 * kElement * double(weights.size());
-  measure(
-      run, bytes, "GB/s", [&] { dispatch(op, inputs); }, Copies(size_t(bytes)));
+  measure(run, bytes, "GB/s", [&] { dispatch(op, inputs); }, Copies(size_t(bytes)));
 }
 
 /// First-level cache, second-level cache, last-level cache, memory.

@@ -1,5 +1,5 @@
-// Matrix products through dispatch: GFLOP/s, and the share of the multiply-adds that the machine can
-// do. Sizes are m, n, k: C[m, n] = A[m, k] B[k, n].
+// Matrix products through dispatch: GFLOP/s, and the share of the multiply-adds that the machine
+// can do. Sizes are m, n, k: C[m, n] = A[m, k] B[k, n].
 #include "measure.h"
 
 namespace pyneuro::bench {

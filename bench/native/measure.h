@@ -14,8 +14,7 @@
 
 namespace pyneuro::bench {
 
-template <class F>
-double seconds(F&& f) {
+template <class F> double seconds(F&& f) {
   const auto start = std::chrono::steady_clock::now();
   f();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -54,12 +53,13 @@ Array state(const Shape& shape);
 template <class Work, class Yardstick>
 void measure(benchmark::State& run, double amount, const char* unit, Work work,
              Yardstick yardstick) {
-  constexpr double kTurn = 5e-3;  // seconds of work between two looks at the yardstick
+  constexpr double kTurn = 5e-3;  // seconds of work between two turns of the yardstick
+  constexpr int kLooks = 4;
   std::vector<double> times, rates;
   double since = kTurn;
   for (auto _ : run) {
     if (since >= kTurn) {
-      rates.push_back(yardstick());
+      for (int i = 0; i < kLooks; ++i) rates.push_back(yardstick());
       work();  // so that the next one finds its data where it would be
       since = 0;
     }
@@ -73,8 +73,7 @@ void measure(benchmark::State& run, double amount, const char* unit, Work work,
 }
 
 /// Times `work`, which is `parts` equal pieces, and sets the counter "median_ns", of one piece.
-template <class Work>
-void measure_parts(benchmark::State& run, int64_t parts, Work work) {
+template <class Work> void measure_parts(benchmark::State& run, int64_t parts, Work work) {
   std::vector<double> times;
   work();
   for (auto _ : run) {

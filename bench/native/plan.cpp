@@ -28,8 +28,7 @@ void dispatch_matmul(benchmark::State& run) {
 }
 
 /// Records what `step` does with `inputs`, ready to be replayed.
-template <class Step>
-Executor recorded(std::span<const Array> inputs, Step step) {
+template <class Step> Executor recorded(std::span<const Array> inputs, Step step) {
   Recorder recorder(inputs, true);
   recorder.start();
   const Array result = step(inputs);
@@ -53,11 +52,14 @@ class Perceptron {
  public:
   Perceptron(int64_t batch, int64_t features, int64_t hidden, int64_t classes)
       : gradient_(run(Full{{batch}, 1.0 / double(batch), DType::Float32}, {})),
-        weights_1_(features, hidden), bias_1_(hidden), weights_2_(hidden, classes), bias_2_(classes) {}
+        weights_1_(features, hidden),
+        bias_1_(hidden),
+        weights_2_(hidden, classes),
+        bias_2_(classes) {}
 
   Array step(const Array& x, const Array& labels) const {
-    const Array hidden = run(Unary<formulas::Relu>{},
-                             {run(Matmul{}, {x, weights_1_.value, bias_1_.value})});
+    const Array hidden =
+        run(Unary<formulas::Relu>{}, {run(Matmul{}, {x, weights_1_.value, bias_1_.value})});
     const Array logits = run(Matmul{}, {hidden, weights_2_.value, bias_2_.value});
     const Array losses = run(SparseCrossentropy{}, {logits, labels});
     const Array d_logits = run(SparseCrossentropyGrad{}, {logits, labels, gradient_});

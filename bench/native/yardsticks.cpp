@@ -15,8 +15,7 @@
 namespace pyneuro::bench {
 namespace {
 
-template <class F>
-void on_team(int64_t tasks, F f) {
+template <class F> void on_team(int64_t tasks, F f) {
   parallel_for(tasks, [](void* closure, int64_t i) { (*static_cast<F*>(closure))(i); }, &f);
 }
 
@@ -92,8 +91,8 @@ FmaLoop fma_loop() { return fma_neon; }
 
 // ---- copies -------------------------------------------------------------------------------------
 
-constexpr int64_t kPiece = 128 * 1024;  // bytes of each buffer to a task
-constexpr int64_t kLeastBytes = 4 << 20;  // copied in one look at the clock, over and over if need be
+constexpr int64_t kPiece = 128 * 1024;    // bytes of each buffer to a task
+constexpr int64_t kLeastBytes = 4 << 20;  // copied between two looks at the clock
 
 #if defined(__x86_64__)
 /// Past the caches: what is written is not read first.
@@ -130,7 +129,8 @@ double fma_rate() {
 }
 
 Copies::Copies(size_t bytes)
-    : from_(filled({int64_t(bytes) / 2}, DType::UInt8)), to_(filled({int64_t(bytes) / 2}, DType::UInt8)) {}
+    : from_(filled({int64_t(bytes) / 2}, DType::UInt8)),
+      to_(filled({int64_t(bytes) / 2}, DType::UInt8)) {}
 
 double Copies::operator()() {
   const int64_t bytes = from_.size();

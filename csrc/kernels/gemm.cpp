@@ -33,53 +33,57 @@ constexpr int64_t kPanel = 2 * kLanes<T>;
 constexpr int64_t max_block_k(size_t element) { return element == 8 ? 256 : 512; }
 constexpr int64_t kTaskRows = 192, kTaskCols = 256;  // A's rows in the second-level cache
 constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
-constexpr int64_t kMostTasks = 128, kFewTasks = 8;     // fewer leave threads idle: split k
+constexpr int64_t kMostTasks = 128, kFewTasks = 8;   // fewer leave threads idle
 constexpr int64_t kStackBytes = 64 * 1024;           // for rows of A, and again for a panel of B
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
-
-/// Rows this far apart share so few cache sets, or so many pages, that reading them as columns of a
-/// block thrashes.
-constexpr bool lies_badly(int64_t row_bytes) { return row_bytes > 3072 || row_bytes % 1024 == 0; }
+constexpr int64_t kFewRows = 2 * kMaxRows;           // of A: B is read too seldom to be copied
+constexpr int64_t kChunk = 16;                       // rows of B, where each is read from memory
 
 size_t element_bytes(const GemmShape& s) { return size_of(compute_dtype(s.c)); }
 
-void choose_tasks(GemmPlan& p, int64_t panel) {
+/// Whether an operand must be copied, or had better be.
+struct Copies {
+  bool a, b;
+};
+Copies choose_copies(const GemmShape& s, int64_t panel, int64_t element) {
+  const DType compute = compute_dtype(s.c);
+  // Elements of A at one k: apart by pages where A is transposed; else in rows that may share the
+  // sets of an 8-way cache.
+  const bool spread_a = s.transpose_a ? s.lda * element > 1024
+                                      : kMaxRows > 8 && s.lda * element % 4096 == 0;
+  // Rows of B this far apart share so few cache sets, or so many pages, that a panel thrashes.
+  const int64_t row_b = s.ldb * element;
+  const bool spread_b = row_b > 3072 || row_b % 1024 == 0;
+  return {s.a != compute || (spread_a && s.n > 2 * panel),
+          s.b != compute || s.transpose_b || (spread_b && s.m > kFewRows)};
+}
+
+void choose_tasks(GemmPlan& p, Copies copies, int64_t panel) {
   const GemmShape& s = p.shape;
-  const int64_t work = s.m * s.n * at_least(1, s.k) * p.batch;
+  const int64_t each = at_least(1, s.m * s.n * at_least(1, s.k));
+  const int64_t work = each / (p.split_k ? p.blocks_k : 1) * p.batch;
   const int64_t wanted = at_most(kMostTasks, pieces(work, kTaskWork));
-  int64_t rows = even_piece(s.m, kTaskRows, kMaxRows), cols = even_piece(s.n, kTaskCols, panel);
-  // Never so small that copies and edges weigh; then k may be split instead.
-  constexpr int64_t few_rows = 4 * kMaxRows;
-  const int64_t few_cols = 2 * panel;
-  while (pieces(s.m, rows) * pieces(s.n, cols) * p.batch < wanted) {
-    if (cols > few_cols && (cols >= rows || rows <= few_rows)) cols = round_up(cols / 2, panel);
-    else if (rows > few_rows) rows = round_up(rows / 2, kMaxRows);
-    else break;
+  // One task may as well own all of a low C where that spares copying B more than once.
+  const bool low = copies.b && !copies.a && s.m <= 2 * kTaskRows;
+  int64_t rows = even_piece(s.m, low ? s.m : kTaskRows, kMaxRows);
+  int64_t cols = even_piece(s.n, kTaskCols, panel);
+  // Never so small that copies and edges weigh.
+  const int64_t few_rows = 4 * kMaxRows, few_cols = 2 * panel;
+  for (;;) {
+    const int64_t tasks = pieces(s.m, rows) * pieces(s.n, cols) * p.batch;
+    if (tasks >= wanted) break;
+    if (cols > few_cols && (low || cols >= rows || rows <= few_rows))
+      cols = round_up(cols / 2, panel);
+    else if (rows > few_rows && !(low && tasks >= kFewTasks))
+      rows = round_up(rows / 2, kMaxRows);
+    else
+      break;
   }
   p.task_rows = even_piece(s.m, rows, kMaxRows);
   p.task_cols = even_piece(s.n, cols, panel);
   p.row_tasks = pieces(s.m, p.task_rows);
   p.col_tasks = pieces(s.n, p.task_cols);
-  const int64_t each = at_least(1, s.m * s.n * at_least(1, s.k));
-  p.matrices = p.row_tasks * p.col_tasks == 1 ? at_least(1, kTaskWork / each) : 1;
-}
-
-void choose_copies(GemmPlan& p, int64_t panel, size_t element) {
-  const GemmShape& s = p.shape;
-  const int64_t size = static_cast<int64_t>(element);
-  const bool converts_a = s.a != compute_dtype(s.c), converts_b = s.b != compute_dtype(s.c);
-  const bool spreads_a = s.transpose_a ? s.lda * size > 1024
-                                       : kMaxRows > 8 && s.lda * size % 4096 == 0;
-  p.a_rows = 0;
-  if (converts_a || (spreads_a && s.n > 2 * panel)) {
-    const int64_t fit = kStackBytes / (size * (p.block_k + 16)) / kMaxRows * kMaxRows;
-    p.a_rows = at_most(p.task_rows, fit);
-  }
-  p.b = GemmPlan::B::InPlace;
-  if (converts_b || s.transpose_b || (lies_badly(s.ldb * size) && s.m > 2 * kMaxRows)) {
-    const bool once = p.row_tasks == 1 && (p.a_rows == 0 || p.a_rows >= s.m);
-    p.b = once ? GemmPlan::B::Local : GemmPlan::B::Packed;
-  }
+  p.matrices = at_least(1, kTaskWork / each);
 }
 
 }  // namespace
@@ -99,11 +103,25 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
   const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element);
   p.block_k = at_least(1, even_piece(s.k, max_block_k(element), 8));
   p.blocks_k = at_least(1, pieces(s.k, p.block_k));
-  choose_tasks(p, panel);
-  choose_copies(p, panel, element);
-  const int64_t c_bytes = s.m * s.n * static_cast<int64_t>(element);
-  p.split_k = p.blocks_k > 1 && p.row_tasks * p.col_tasks * batch < kFewTasks &&
+  const int64_t size = static_cast<int64_t>(element);
+  const int64_t c_bytes = s.m * s.n * size;
+  // A small C over a long k has too few tiles for the threads.
+  p.split_k = p.blocks_k >= kFewTasks &&
+              pieces(s.m, kTaskRows) * pieces(s.n, kTaskCols) * batch < kFewTasks &&
               s.m * s.n * s.k >= 4 * kTaskWork && p.blocks_k * c_bytes <= kPartialBytes;
+  p.reduce_rows = at_least(1, kTaskWork / 64 / at_least(1, s.n * p.blocks_k));
+  const Copies copies = choose_copies(s, panel, size);
+  choose_tasks(p, copies, panel);
+  if (copies.a) {
+    const int64_t fit = kStackBytes / (size * (p.block_k + 16)) / kMaxRows * kMaxRows;
+    p.a_rows = at_most(p.task_rows, fit);
+  }
+  if (copies.b) {
+    const bool once = p.row_tasks == 1 && (p.a_rows == 0 || p.a_rows >= s.m);
+    p.b = once ? GemmPlan::B::Local : GemmPlan::B::Packed;
+  }
+  // B comes from memory, once: in runs as long as a task's columns rather than a panel's.
+  if (!copies.b && s.m <= kFewRows && s.n * s.k * size >= kPartialBytes / 32) p.chunk_k = kChunk;
   p.staged = !p.split_k && s.c != compute_dtype(s.c);
   const auto aligned = [](int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); };
   if (p.b == GemmPlan::B::Packed)
@@ -162,15 +180,22 @@ MicroKernel<T> micro_kernel(int rows, int vectors) {
   return table.at[(rows - 1) * kWidths + __builtin_ctz(static_cast<unsigned>(vectors))];
 }
 
-/// A block of k as a task works on it.
+/// The part of C that a task owns: rows [i0, i1), columns [j0, j1).
+struct Part {
+  int64_t i0, i1, j0, j1;
+};
+
+/// A block of k, or a chunk of one, as a task works on it. Pointers are to its part's first element.
 template <class T>
 struct Block {
-  int64_t first, size;   // of k
-  const T* packed;       // B's panels of this block, or null
-  T* c;                  // C's element (0, 0)
+  int64_t first, size;  // of k
+  const T* packed;      // B's panels of this block, from column 0, or null
+  const T* start;       // the chains of chunks before, or null
+  int64_t start_row;
+  T* c;
   int64_t c_row;
   bool add;
-  const T* bias;         // of the task's first column, or null
+  const T* bias;        // or null
 };
 
 /// Rows of A, and how to step through them.
@@ -187,10 +212,12 @@ void multiply_panel(const Rows<T>& a, int64_t count, MicroTile<T> tile, int vect
   tile.a_row = a.row;
   tile.a_k = a.k;
   T* const c = tile.c;
+  const T* const start = tile.start;
   for (int64_t i = 0, row = 0; i < strips; ++i) {
     const int64_t next = count * (i + 1) / strips;
     tile.a = a.data + row * a.row;
     tile.c = c + row * tile.c_row;
+    if (start != nullptr) tile.start = start + row * tile.start_row;
     micro_kernel<T>(static_cast<int>(next - row), vectors)(tile);
     row = next;
   }
@@ -209,77 +236,95 @@ void copy_panel(const GemmPlan& p, const void* b, int64_t first_k, int64_t size_
   });
 }
 
-/// Columns [j0, j1) of C for rows of A from C's row i0 on.
+/// `rows` rows of the part, from its row `at` on, whose A is `a`.
 template <class T>
-void multiply_rows(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
-                   const Rows<T>& a, int64_t i0, int64_t rows, int64_t j0, int64_t j1) {
+void multiply_rows(const GemmPlan& p, const GemmOperands& x, const Block<T>& block, const Part& part,
+                   const Rows<T>& a, int64_t at, int64_t rows) {
   alignas(64) T local[max_block_k(sizeof(T)) * kPanel<T>];
   constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
-  const int64_t ldb = p.shape.ldb;
+  const int64_t ldb = p.shape.ldb, width = part.j1 - part.j0;
   const int widest = rows < 4 ? max_vectors(static_cast<int>(rows)) : 2;
-  for (int64_t j = j0; j < j1;) {
-    const int64_t left = j1 - j;
-    int vectors = 2;
+  T same_bias[8 * lanes];
+  if (block.bias != nullptr && p.swapped)
+    for (T& y : same_bias) y = *block.bias;
+  for (int64_t j = 0; j < width;) {
+    const int64_t left = width - j;
+    int vectors = left > lanes ? 2 : 1;
     MicroTile<T> tile{};
     tile.k = block.size;
     if (p.b == GemmPlan::B::InPlace && (left >= panel || left == lanes)) {
       for (vectors = widest; vectors * lanes > left;) vectors /= 2;
-      tile.b = static_cast<const T*>(x.b) + block.first * ldb + j;
+      tile.b = static_cast<const T*>(x.b) + block.first * ldb + part.j0 + j;
       tile.b_k = ldb;
+    } else if (block.packed != nullptr) {
+      tile.b = block.packed + (part.j0 + j) * block.size;
+      tile.b_k = panel;
     } else {
-      vectors = left > lanes ? 2 : 1;
-      tile.b_k = block.packed != nullptr ? panel : vectors * lanes;
-      if (block.packed != nullptr) {
-        tile.b = block.packed + j * block.size;
-      } else {
-        copy_panel(p, x.b, block.first, block.size, j, at_most(left, panel), tile.b_k, local);
-        tile.b = local;
-      }
+      tile.b_k = vectors * lanes;
+      copy_panel(p, x.b, block.first, block.size, part.j0 + j, at_most(left, panel), tile.b_k,
+                 local);
+      tile.b = local;
     }
     tile.cols = static_cast<int>(at_most(left, vectors * lanes));
-    tile.c = block.c + i0 * block.c_row + j;
+    tile.c = block.c + at * block.c_row + j;
     tile.c_row = block.c_row;
     tile.add = block.add;
-    T same_bias[8 * lanes];
-    if (block.bias != nullptr) {
-      tile.bias = block.bias + (j - j0);
-      if (p.swapped) {
-        for (T& y : same_bias) y = *block.bias;
-        tile.bias = same_bias;
-      }
-    }
+    if (block.start != nullptr) tile.start = block.start + at * block.start_row + j;
+    tile.start_row = block.start_row;
+    if (block.bias != nullptr) tile.bias = p.swapped ? same_bias : block.bias + j;
     multiply_panel(a, rows, tile, vectors);
     j += tile.cols;
   }
 }
 
+/// One block of k in chunks: the chains wait in `chain` until the last chunk ends them.
+template <class T>
+void multiply_chunks(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
+                     const Part& part, const Rows<T>& a) {
+  alignas(64) T chain[kFewRows * kTaskCols];
+  for (int64_t k = 0; k < block.size || k == 0; k += p.chunk_k) {
+    Block<T> chunk = block;
+    chunk.first += k;
+    chunk.size = at_most(p.chunk_k, block.size - k);
+    if (k > 0) chunk.start = chain, chunk.start_row = kTaskCols;
+    if (k + p.chunk_k < block.size)
+      chunk.c = chain, chunk.c_row = kTaskCols, chunk.add = false, chunk.bias = nullptr;
+    multiply_rows(p, x, chunk, part, Rows<T>{a.data + k * a.k, a.row, a.k}, 0, part.i1 - part.i0);
+  }
+}
+
 /// One block of k of one task's part of C.
 template <class T>
-void multiply_block(const GemmPlan& p, const GemmOperands& x, const Block<T>& block, int64_t i0,
-                    int64_t i1, int64_t j0, int64_t j1) {
+void multiply_block(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
+                    const Part& part) {
   const GemmShape& s = p.shape;
+  const int64_t count = part.i1 - part.i0;
+  const auto multiply = [&](const Rows<T>& a, int64_t at, int64_t rows) {
+    if (p.chunk_k != 0 && at == 0 && rows == count) multiply_chunks(p, x, block, part, a);
+    else multiply_rows(p, x, block, part, a, at, rows);
+  };
   if (p.a_rows == 0) {
     const T* a = static_cast<const T*>(x.a);
-    const Rows<T> rows = s.transpose_a ? Rows<T>{a + block.first * s.lda + i0, 1, s.lda}
-                                       : Rows<T>{a + i0 * s.lda + block.first, s.lda, 1};
-    multiply_rows(p, x, block, rows, i0, i1 - i0, j0, j1);
+    multiply(s.transpose_a ? Rows<T>{a + block.first * s.lda + part.i0, 1, s.lda}
+                           : Rows<T>{a + part.i0 * s.lda + block.first, s.lda, 1},
+             0, count);
     return;
   }
   alignas(64) T local[kStackBytes / sizeof(T)];
-  for (int64_t i = i0; i < i1; i += p.a_rows) {
-    const int64_t count = at_most(p.a_rows, i1 - i);
-    Rows<T> rows{local, block.size + 16, 1};  // 16: rows at a power of two would share cache sets
+  for (int64_t at = 0; at < count; at += p.a_rows) {
+    const int64_t rows = at_most(p.a_rows, count - at), i = part.i0 + at;
+    Rows<T> view{local, block.size + 16, 1};  // 16: rows at a power of two would share cache sets
     with_storage<T>(s.a, [&](auto tag) {
       const auto* a = static_cast<decltype(tag)>(x.a);
       if (s.transpose_a) {
-        rows = {local, 1, p.a_rows};
-        pack_rows(local, p.a_rows, a + block.first * s.lda + i, s.lda, block.size, count, count);
+        view = {local, 1, p.a_rows};
+        pack_rows(local, p.a_rows, a + block.first * s.lda + i, s.lda, block.size, rows, rows);
       } else {
-        pack_rows(local, rows.row, a + i * s.lda + block.first, s.lda, count, block.size,
+        pack_rows(local, view.row, a + i * s.lda + block.first, s.lda, rows, block.size,
                   block.size);
       }
     });
-    multiply_rows(p, x, block, rows, i, count, j0, j1);
+    multiply(view, at, rows);
   }
 }
 
@@ -316,32 +361,37 @@ void load_bias(const GemmPlan& p, const void* bias, int64_t at, int64_t count, T
 template <class T>
 void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t task) {
   const GemmShape& s = p.shape;
-  const int64_t block = p.split_k ? task % p.blocks_k : 0;
+  const int64_t first = p.split_k ? task % p.blocks_k : 0;
+  const int64_t end = p.split_k ? first + 1 : p.blocks_k;
   const int64_t tile = p.split_k ? task / p.blocks_k : task;
-  const int64_t i0 = tile / p.col_tasks * p.task_rows, i1 = at_most(s.m, i0 + p.task_rows);
-  const int64_t j0 = tile % p.col_tasks * p.task_cols, j1 = at_most(s.n, j0 + p.task_cols);
+  Part part;
+  part.i0 = tile / p.col_tasks * p.task_rows, part.i1 = at_most(s.m, part.i0 + p.task_rows);
+  part.j0 = tile % p.col_tasks * p.task_cols, part.j1 = at_most(s.n, part.j0 + p.task_cols);
   const T* packed = p.packed_bytes != 0 ? reinterpret_cast<const T*>(scratch) : nullptr;
-  T* partial = reinterpret_cast<T*>(scratch + p.packed_bytes);
-  const int64_t padded_n = round_up(s.n, kPanel<T>);
+  T* c = reinterpret_cast<T*>(scratch + p.packed_bytes) + (p.split_k ? first * s.m * s.n : 0);
+  int64_t c_row = s.n;
+  if (!p.split_k && !p.staged) c = static_cast<T*>(x.c), c_row = s.ldc;
+  c += part.i0 * c_row + part.j0;
   T bias[kTaskCols];
-  if (x.bias != nullptr) load_bias(p, x.bias, p.swapped ? 0 : j0, p.swapped ? 1 : j1 - j0, bias);
-  const bool in_c = !p.split_k && !p.staged;
+  if (x.bias != nullptr)
+    load_bias(p, x.bias, p.swapped ? 0 : part.j0, p.swapped ? 1 : part.j1 - part.j0, bias);
   if (p.staged && s.accumulate)
-    for (int64_t i = i0; i < i1; ++i) widen_c(p, x.c, partial + i * s.n + j0, i, j0, j1);
-  const int64_t end = p.split_k ? block + 1 : p.blocks_k;
-  for (int64_t kb = block; kb < end; ++kb) {
-    Block<T> b;
+    for (int64_t i = part.i0; i < part.i1; ++i)
+      widen_c(p, x.c, c + (i - part.i0) * c_row, i, part.j0, part.j1);
+  for (int64_t kb = first; kb < end; ++kb) {
+    Block<T> b{};
     b.first = kb * p.block_k;
     b.size = at_most(p.block_k, s.k - b.first);
-    b.packed = packed != nullptr ? packed + b.first * padded_n : nullptr;
-    b.c = in_c ? static_cast<T*>(x.c) : p.split_k ? partial + kb * s.m * s.n : partial;
-    b.c_row = in_c ? s.ldc : s.n;
+    if (packed != nullptr) b.packed = packed + b.first * round_up(s.n, kPanel<T>);
+    b.c = c;
+    b.c_row = c_row;
     b.add = !p.split_k && (kb > 0 || s.accumulate);
-    b.bias = x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1 ? bias : nullptr;
-    multiply_block(p, x, b, i0, i1, j0, j1);
+    if (x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1) b.bias = bias;
+    multiply_block(p, x, b, part);
   }
   if (p.staged)
-    for (int64_t i = i0; i < i1; ++i) narrow_c(p, partial + i * s.n + j0, x.c, i, j0, j1);
+    for (int64_t i = part.i0; i < part.i1; ++i)
+      narrow_c(p, c + (i - part.i0) * c_row, x.c, i, part.j0, part.j1);
 }
 
 /// C = (C +) block 0 + block 1 + ... + bias, in the order of a product that is not split.
@@ -410,11 +460,15 @@ void gemm_compute(const GemmPlan& p, const GemmOperands& operands, char* scratch
   });
 }
 
-int64_t gemm_reduce_tasks(const GemmPlan& p) { return p.split_k ? p.shape.m : 0; }
+int64_t gemm_reduce_tasks(const GemmPlan& p) {
+  return p.split_k ? pieces(p.shape.m, p.reduce_rows) : 0;
+}
 
 void gemm_reduce(const GemmPlan& p, const GemmOperands& operands, char* scratch, int64_t task) {
+  const int64_t end = at_most(p.shape.m, (task + 1) * p.reduce_rows);
   with_compute(p.shape.c, [&](auto tag) {
-    reduce<decltype(tag)>(p, oriented(p, operands), scratch, task);
+    for (int64_t row = task * p.reduce_rows; row < end; ++row)
+      reduce<decltype(tag)>(p, oriented(p, operands), scratch, row);
   });
 }
 

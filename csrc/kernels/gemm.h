@@ -43,7 +43,9 @@ struct GemmPlan {
   int64_t row_tasks, col_tasks;
   int64_t a_rows;    // rows of A copied to the stack at a time; 0: A is read where it lies
   B b;
+  int64_t chunk_k;   // rows of B walked at a time, all of a task's columns under each; 0: a block
   bool split_k;      // each block of k is a task and has a partial C; they are added afterwards
+  int64_t reduce_rows;  // of C, to a task that adds them
   bool staged;       // C is computed in scratch in the arithmetic's type, then converted
   int64_t matrices;  // of the batch, to a task
   size_t packed_bytes, partial_bytes;  // of scratch, for each matrix

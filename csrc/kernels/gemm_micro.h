@@ -28,7 +28,7 @@ inline constexpr int kMaxRows = 4;
 /// Vectors across a tile of `rows`: few rows take more, as about eight chains hide the latency.
 constexpr int max_vectors(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
 
-/// c[rows, cols] (+)= a[rows, k] b[k, cols] (+ bias[cols]). Strides count elements.
+/// c[rows, cols] (+)= start + a[rows, k] b[k, cols] (+ bias[cols]). Strides count elements.
 template <class T>
 struct MicroTile {
   int64_t k;
@@ -36,6 +36,8 @@ struct MicroTile {
   int64_t a_row, a_k;
   const T* b;  // readable in full vectors
   int64_t b_k;
+  const T* start;  // the chains so far, in full vectors, or null for 0
+  int64_t start_row;
   T* c;
   int64_t c_row;
   int cols;       // written; the rest of the last vector is left alone
@@ -55,7 +57,10 @@ void micro_tile(const MicroTile<T>& tile) {
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = V(T(0));
+    for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] = V(T(0));
+      if (t.start != nullptr) sum[r][v] = simd::load(t.start + r * t.start_row + v * kLanes);
+    }
   const T* a[kGroups];
 #pragma GCC unroll 8
   for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * t.a_row;

@@ -15,6 +15,7 @@ using simd::Vec;
 constexpr int64_t kShort = 32;     // rows up to this long are turned around, kTurned of them at a time
 constexpr int64_t kTurned = 64;
 constexpr int64_t kColumns = 256;  // most columns of one pass
+constexpr int64_t kRoom = kColumns + 16;  // a register more, which lets GCC see that stores stay inside
 constexpr int64_t kTaskElements = kSlice / 2;
 
 /// Where the columns' rows lie: element `first` and every `pitch` from there.
@@ -45,7 +46,7 @@ struct Strip {
   /// sum[i] = f(i, lanes, x, g, y) over the lines of a column, 32 of them at a time; f may write y.
   template <class F>
   [[gnu::always_inline]] void sum_down(T* sum, F&& f) {
-    T partial[kColumns];
+    T partial[kRoom];
     for (int64_t c = 0; c < cols; ++c) sum[c] = 0;
     for (int64_t begin = 0; begin < rows.n; begin += 32) {
       for (int64_t c = 0; c < cols; ++c) partial[c] = 0;
@@ -139,7 +140,7 @@ struct SoftmaxRule {
   template <class T>
   static void columns(Strip<T> strip) {
     using V = Vec<T>;
-    T most[kColumns], scale[kColumns];
+    T most[kRoom], scale[kRoom];
     strip.max_down(most);
     const bool kept = strip.y.stays();
     strip.sum_down(scale, [&](int64_t i, int lanes, V x, V, T* y) __attribute__((always_inline)) {
@@ -174,7 +175,7 @@ struct LogSoftmaxRule {
   template <class T>
   static void columns(Strip<T> strip) {
     using V = Vec<T>;
-    T most[kColumns], rest[kColumns];
+    T most[kRoom], rest[kRoom];
     strip.max_down(most);
     strip.sum_down(rest, [&](int64_t i, int lanes, V x, V, T*) __attribute__((always_inline)) {
       return exp(x - load_some(most + i, lanes));
@@ -198,7 +199,7 @@ struct SoftmaxGradRule {
   template <class T>
   static void columns(Strip<T> strip) {
     using V = Vec<T>;
-    T dot[kColumns];
+    T dot[kRoom];
     strip.sum_down(dot, [](int64_t, int, V y, V g, T*) { return y * g; });
     strip.map([&](int64_t i, int lanes, V y, V g) { return y * (g - load_some(dot + i, lanes)); });
   }
@@ -214,7 +215,7 @@ struct LogSoftmaxGradRule {
   template <class T>
   static void columns(Strip<T> strip) {
     using V = Vec<T>;
-    T total[kColumns];
+    T total[kRoom];
     strip.sum_down(total, [](int64_t, int, V, V g, T*) { return g; });
     strip.map([&](int64_t i, int lanes, V y, V g) __attribute__((always_inline)) {
       return g - exp(y) * load_some(total + i, lanes);

@@ -6,9 +6,7 @@ adds the layer's place to an exception as a note. On symbolic inputs the call is
 
 from __future__ import annotations
 
-import functools
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,60 +18,19 @@ from ..masks import get_mask, get_masks, set_mask
 from ..registry import built_in, deserialize_keras_object, serialize_keras_object
 from ..symbolic import KerasTensor
 from ..tensor import Tensor, convert
-from .spec import InputSpec, check_inputs, describe
+from .calling import (
+    CallSignature,
+    all_tensors,
+    describe_call,
+    input_shape_argument,
+    is_float,
+    shapes_as_tuples,
+    wrap_build,
+)
+from .spec import InputSpec, check_inputs
 from .tracking import Tracker, call_context
 
 __all__ = ["InputSpec", "Layer"]
-
-
-class CallSignature:
-    """What a layer's `call` takes: worked out once per class."""
-
-    __slots__ = ("accepts_any", "first", "masks", "names", "training", "training_default")
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        parameters = list(inspect.signature(call).parameters.values())[1:]  # without self
-        self.names = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY,
-                                                                   p.POSITIONAL_OR_KEYWORD))  # fmt: skip
-        keywords = {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD}
-        self.accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        self.first = self.names[0] if self.names else None
-        self.training = "training" in keywords
-        default = keywords["training"].default if self.training else None
-        self.training_default = None if default is inspect.Parameter.empty else default
-        inputs = [name for name in self.names if name not in ("training", "mask")]
-        self.masks = tuple(  # (argument, the argument that carries its mask)
-            (name, mask)
-            for position, name in enumerate(inputs)
-            for mask in (["mask"] if position == 0 else []) + [f"{name}_mask"]
-            if mask in keywords
-        )
-
-
-def _wrap_build(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Have `build` mark the layer as built, remember its shapes, and name weights by its path."""
-
-    @functools.wraps(build)
-    def wrapped(self: Layer, *args: Any, **kwargs: Any) -> Any:
-        names = naming.scope.names
-        inside = bool(names) and names[-1] is self.name  # a call or an outer build has named it
-        if not inside:
-            names.append(self.name)
-        try:
-            result = build(self, *args, **kwargs)
-        finally:
-            if not inside:
-                names.pop()
-        state = self.__dict__
-        state["_path"] = "/".join(names) if inside else "/".join([*names, self.name])
-        if state.get("_build_shapes") is None:
-            bound = inspect.signature(build).bind(self, *args, **kwargs).arguments
-            state["_build_shapes"] = dict(list(bound.items())[1:])
-        state["built"] = True
-        return result
-
-    wrapped.__signature__ = inspect.signature(build)  # type: ignore[attr-defined]
-    return wrapped
 
 
 @built_in("layer")
@@ -120,7 +77,7 @@ class Layer(Tracker):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
-            cls.build = _wrap_build(cls.__dict__["build"])  # type: ignore[method-assign]
+            cls.build = wrap_build(cls.__dict__["build"])  # type: ignore[method-assign]
         if "call" in cls.__dict__:
             cls._call_signature = CallSignature(cls.__dict__["call"])
 
@@ -145,10 +102,10 @@ class Layer(Tracker):
         state["_policy"] = policy = policies.get(dtype)
         state["variable_dtype"], state["compute_dtype"] = policy.variable_dtype, policy.compute_dtype
         state["autocast"] = autocast
-        state["_cast_to"] = policy.compute_dtype if autocast and _is_float(policy.compute_dtype) else None
+        state["_cast_to"] = policy.compute_dtype if autocast and is_float(policy.compute_dtype) else None
         if activity_regularizer is not None:
             state["activity_regularizer"] = regularizers.get(activity_regularizer)
-        state["_input_shape_argument"] = _input_shape_argument(kwargs)
+        state["_input_shape_argument"] = input_shape_argument(kwargs)
         if kwargs:
             raise ArgumentError(
                 f"{kind}: unknown arguments {sorted(kwargs)}; every layer takes name, dtype, "
@@ -284,7 +241,7 @@ class Layer(Tracker):
         except Exception as error:
             error.add_note(
                 f"in layer {'/'.join(names)!r} ({type(self).__name__}), called with "
-                f"{_describe_call(args, kwargs)}"
+                f"{describe_call(args, kwargs)}"
             )
             raise
         finally:
@@ -317,8 +274,9 @@ class Layer(Tracker):
         previous = self._gather_masks(signature, args, kwargs)
         outputs = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:
-            for output in tree.flatten(outputs):
-                self.add_loss(self.activity_regularizer(output))
+            for output in tree.flatten(outputs):  # a penalty for each sample, on average
+                samples = output.shape[0] if output.shape else 1
+                self.add_loss(self.activity_regularizer(output) * (1.0 / max(samples, 1)))
         if previous is not None or type(self).compute_mask is not Layer.compute_mask:
             self._mask_outputs(args, outputs, previous)
         return outputs
@@ -329,7 +287,7 @@ class Layer(Tracker):
         """Arrays as tensors, floats in the compute dtype; and whether any input is symbolic."""
         if len(args) == 1 and not kwargs and isinstance(args[0], Tensor):
             x = args[0]  # by far the commonest call
-            if x.dtype == self._cast_to or self._cast_to is None or not _is_float(x.dtype):
+            if x.dtype == self._cast_to or self._cast_to is None or not is_float(x.dtype):
                 return args, kwargs, False
         found_symbolic = False
 
@@ -347,7 +305,7 @@ class Layer(Tracker):
 
     def _cast_input(self, x: Any) -> Tensor:
         tensor: Tensor = x if isinstance(x, Tensor) else convert(x)
-        if self._cast_to is None or tensor.dtype == self._cast_to or not _is_float(tensor.dtype):
+        if self._cast_to is None or tensor.dtype == self._cast_to or not is_float(tensor.dtype):
             return tensor
         return ops.cast(tensor, self._cast_to)
 
@@ -361,7 +319,7 @@ class Layer(Tracker):
             The weight, or a tensor on the tape.
         """
         dtype = self.compute_dtype
-        if weight.dtype == dtype or not weight.autocast or not _is_float(weight.dtype):
+        if weight.dtype == dtype or not weight.autocast or not is_float(weight.dtype):
             return weight
         return ops.cast(weight, dtype)
 
@@ -403,7 +361,7 @@ class Layer(Tracker):
         shapes = {
             name: tree.map_structure(lambda x: tuple(x.shape), value)
             for name, value in inputs.items()
-            if name not in ("training", "mask") and _all_tensors(value)
+            if name not in ("training", "mask") and all_tensors(value)
         }
         with device("cpu"):  # also where shapes are being found on the meta device
             if len(wanted) == 1 and wanted[0].name.removesuffix("_shape") not in shapes:
@@ -426,7 +384,7 @@ class Layer(Tracker):
         Args:
             config: argument name of `build` -> shape.
         """
-        shapes = {k: _shapes_as_tuples(v) for k, v in config.items()}
+        shapes = {k: shapes_as_tuples(v) for k, v in config.items()}
         if self.built or any(v is None for v in shapes.values()):
             return
         names = list(inspect.signature(self.build).parameters)
@@ -518,36 +476,3 @@ class Layer(Tracker):
             )
             raise AttributeError(f"layer {self.name!r} has no {what}: it {why}")
         return nodes[0]
-
-
-def _is_float(dtype: str) -> bool:
-    return "float" in dtype
-
-
-def _all_tensors(value: Any) -> bool:
-    leaves = tree.flatten(value)
-    return bool(leaves) and all(hasattr(leaf, "shape") for leaf in leaves)
-
-
-def _shapes_as_tuples(value: Any) -> Any:
-    """A structure read from JSON, which has lists only, with its shapes as tuples again."""
-    if value is None:
-        return None
-    return tree.map_shape_structure(tuple, value)
-
-
-def _input_shape_argument(kwargs: dict[str, Any]) -> tuple[int | None, ...] | None:
-    """Keras's old way to say the input's shape in the first layer of a `Sequential`."""
-    if "input_dim" in kwargs:
-        return (None, kwargs.pop("input_dim"))
-    if "batch_input_shape" in kwargs:
-        return tuple(kwargs.pop("batch_input_shape"))
-    if "input_shape" in kwargs:
-        return (None, *kwargs.pop("input_shape"))
-    return None
-
-
-def _describe_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    parts = [describe(arg) for arg in args]
-    parts += [f"{name}={describe(value)}" for name, value in kwargs.items() if value is not None]
-    return ", ".join(parts) or "no arguments"

@@ -363,7 +363,7 @@ class Trainer:
             return_dict: return results by name.
 
         Returns:
-            The loss, a list of loss and metrics, or a dict: since the metrics were last reset.
+            The loss, a list of loss and metrics, or a dict, of this batch.
         """
         return training.train_on_batch(self, x, y, sample_weight, class_weight, return_dict)
 
@@ -379,7 +379,7 @@ class Trainer:
             return_dict: return results by name.
 
         Returns:
-            The loss, a list of loss and metrics, or a dict: since the metrics were last reset.
+            The loss, a list of loss and metrics, or a dict, of this batch.
         """
         return training.test_on_batch(self, x, y, sample_weight, return_dict)
 

@@ -66,7 +66,7 @@ def leaky_relu(x: TensorLike, negative_slope: float = 0.2) -> Tensor:
 def _exponential_below(x: Tensor, alpha: float, scale: float) -> Tensor:
     """`x` above 0, `alpha * (exp(x * scale) - 1)` elsewhere."""
     above = apply("greater", x, 0.0)
-    # Positive x are kept away from expm1: its infinity, times the gradient 0 of where, would be NaN.
+    # Positive x are kept away from expm1: infinity times the gradient 0 of where would be NaN.
     below = apply("where", above, 0.0, x)
     if scale != 1.0:
         below = below * scale
@@ -137,7 +137,7 @@ def _gelu_curvature(x: Tensor) -> Tensor:
 
 
 def _gelu_tanh_curvature(x: Tensor) -> Tensor:
-    """The second derivative of the tanh form: `(1 - t**2) (u' - x t u'**2 + x u'' / 2)`, t = tanh(u)."""
+    """The tanh form's second derivative: `(1 - t**2) (u' - x t u'**2 + x u'' / 2)`, t = tanh(u)."""
     x2 = apply("square", x)
     t = apply("tanh", (x + x * x2 * _GELU_CUBIC) * _SQRT_2_OVER_PI)
     slope = (x2 * (3.0 * _GELU_CUBIC) + 1.0) * _SQRT_2_OVER_PI

@@ -1,6 +1,6 @@
 """Arguments as users write them, turned into what native ops take: dtypes, shapes, axes.
 
-Only names and sizes are handled here; nothing in this file computes with tensors except by casting them.
+Names and sizes are handled here; nothing in this file computes with tensors but by casting them.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def number(x: TensorLike) -> Tensor:
 
 
 def operands(x1: TensorLike, x2: TensorLike) -> tuple[Any, Any]:
-    """Both as tensors, or as the Python number that one of them is, which takes the other's dtype."""
+    """Both as tensors, but for a Python number, which will take the other's dtype."""
     if not isinstance(x1, (Tensor, bool, int, float)):
         x1 = convert(x1)
     if not isinstance(x2, (Tensor, bool, int, float)):

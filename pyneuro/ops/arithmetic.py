@@ -1,6 +1,6 @@
 """Arithmetic with tensors, elementwise and broadcast, with its gradients.
 
-Two operands meet in their common dtype as in Keras; a Python number takes the other operand's dtype.
+Two operands meet in their common dtype as in Keras; a Python number takes the other one's dtype.
 Mathematical functions live in `elementwise.py`, comparisons in `comparison.py`.
 """
 
@@ -14,7 +14,6 @@ from ..symbolic import public
 from ..tensor import Tensor, apply
 from .arguments import TensorLike, is_bool, is_floating, number, operands, tensor
 from .gradients import zeros_for
-
 
 # ---- two operands ------------------------------------------------------------------------------
 
@@ -105,7 +104,7 @@ def divide_no_nan(x1: TensorLike, x2: TensorLike) -> Tensor:
     """
     x1, x2 = _floats(x1, x2)
     void = apply("equal", x2, 0.0)
-    # The divisor is replaced too: the gradient of the quotient must not be NaN where it is not used.
+    # The divisor is replaced too: a quotient that is not used must have no NaN in its gradient.
     quotient = apply("divide", x1, apply("where", void, 1.0, x2))
     return apply("where", void, 0.0, quotient)
 
@@ -151,7 +150,7 @@ gradient(
 def power(x1: TensorLike, x2: TensorLike) -> Tensor:
     """`x1 ** x2`.
 
-    The gradient for `x1` is 0 where `x2` is 0, and for `x2` where `x1` is 0 and `x2` is not negative.
+    The gradient for `x1` is 0 where `x2` is 0. That for `x2` is 0 where `x1` is 0 and `x2` >= 0.
 
     Example:
         >>> power([1.0, 3.0], 2).tolist()
@@ -205,7 +204,7 @@ def minimum(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 
 def _winner(loses: str, i: int) -> Any:
-    """The gradient of input `i` where it does not lose against the other by the comparison `loses`."""
+    """The gradient of input `i` where the comparison `loses` with the other one is false."""
 
     def rule(node: Any, g: Tensor) -> Tensor:
         own, other = node.inputs[i], node.inputs[1 - i]

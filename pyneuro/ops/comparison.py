@@ -1,6 +1,6 @@
-"""Comparisons, logic, tests for NaN and infinity, and the choice between two tensors by a condition.
+"""Comparisons, logic, tests for NaN and infinity, and the choice by a condition.
 
-What compares gives bool and has no gradient; `where` passes its gradient to the side that was chosen.
+What compares gives bool and has no gradient; `where` passes its gradient to the side chosen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""New tensors from shapes and numbers, conversion to and from NumPy, casts, and what a tensor is."""
+"""New tensors from shapes and numbers, casts, NumPy in and out, and what a tensor is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..autograd import gradient, not_differentiable
 from ..config import floatx
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply, convert, is_tensor
 from .arguments import FLOATS, Shape, TensorLike, dtype_name, floating, shape_tuple, tensor
@@ -258,8 +258,8 @@ def tril(x: TensorLike, k: int = 0) -> Tensor:
         >>> tril([[1, 2], [3, 4]]).tolist()
         [[1, 0], [3, 4]]
     """
-    x = tensor(x)
-    return apply("where", _diagonals("greater_equal", *x.shape[-2:], k), x, 0)
+    x = _matrices("tril", x)
+    return apply("where", _diagonals("greater_equal", x.shape[-2], x.shape[-1], k), x, 0)
 
 
 @public
@@ -270,8 +270,15 @@ def triu(x: TensorLike, k: int = 0) -> Tensor:
         >>> triu([[1, 2], [3, 4]]).tolist()
         [[1, 2], [0, 4]]
     """
+    x = _matrices("triu", x)
+    return apply("where", _diagonals("less_equal", x.shape[-2], x.shape[-1], k), x, 0)
+
+
+def _matrices(op: str, x: TensorLike) -> Tensor:
     x = tensor(x)
-    return apply("where", _diagonals("less_equal", *x.shape[-2:], k), x, 0)
+    if x.ndim < 2:
+        raise ShapeError(f"{op}: x must have at least 2 dimensions, but its shape is {x.shape}")
+    return x
 
 
 def _diagonals(compare: str, rows: int, columns: int | None, k: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""A user's own ops: native ones given as a C vtable, and functions of NumPy arrays called from a plan.
+"""A user's own ops: native ones given as a C vtable, and Python functions of NumPy arrays.
 
 Both are ordinary ops: they work eagerly, on the tape, and in recorded programs.
 """
@@ -8,8 +8,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
-
-import numpy as np
 
 from ..autograd import gradient as declare_gradient
 from ..errors import ArgumentError, GradientError
@@ -75,7 +73,9 @@ def custom(
         ShapeError: the op's own shape rule refused the inputs.
 
     Example:
-        `docs/custom-ops.md` has a whole one, in C.
+        >>> custom(0)
+        Traceback (most recent call last):
+        pyneuro.errors.ArgumentError: custom: vtable is a null pointer
     """
     address = _address(vtable)
     _keep_gradient("custom", address, gradient)
@@ -123,6 +123,7 @@ def host_call(
         ShapeError: the function returned another shape than stated.
 
     Example:
+        >>> import numpy as np
         >>> host_call(np.sort, [3.0, 1.0, 2.0], output_specs=[((3,), "float32")]).tolist()
         [1.0, 2.0, 3.0]
     """
@@ -152,7 +153,7 @@ def _keep_gradient(op: str, key: int, rule: Gradient | None) -> None:
         return
     if known is not None:
         raise ArgumentError(
-            f"{op}: this op has another gradient already; define the function once, outside the call"
+            f"{op}: it has another gradient already; define the function once, not in each call"
         )
     _gradients[op, key] = rule
 

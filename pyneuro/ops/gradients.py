@@ -8,7 +8,7 @@ from ..tensor import Tensor, apply
 
 
 def zeros_for(node: Any, i: int) -> Tensor:
-    """Zeros in the shape and dtype of a node's input: the gradient of what is flat nearly everywhere."""
+    """Zeros in a node's input's shape and dtype: the gradient of what is flat nearly everywhere."""
     shape, dtype = node.input_specs[i]
     zeros: Tensor = apply("full", shape=shape, value=0.0, dtype=dtype)
     return zeros

@@ -1,4 +1,4 @@
-"""Parts of a tensor by position: boxes, single entries along an axis, one-hot codes, where it is not 0."""
+"""Parts of a tensor by position: boxes, entries along an axis, one-hot codes, where it is not 0."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
 
 
 def _whole(indices: TensorLike) -> Tensor:
-    """Indices as integers: Keras takes whole numbers of any dtype, and an empty list is of floats."""
+    """Indices as integers: Keras takes whole floats too, and an empty list is of floats."""
     indices = tensor(indices)
     if indices.dtype in FLOATS or indices.dtype == "bool":
         return apply("cast", indices, dtype="int32")
@@ -162,9 +162,7 @@ def slice(inputs: TensorLike, start_indices: Sequence[int], shape: Sequence[int]
 
 
 @public
-def slice_update(
-    inputs: TensorLike, start_indices: Sequence[int], updates: TensorLike
-) -> Tensor:
+def slice_update(inputs: TensorLike, start_indices: Sequence[int], updates: TensorLike) -> Tensor:
     """`inputs` with a box of it replaced.
 
     Args:

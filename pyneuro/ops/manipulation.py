@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Sequence
@@ -304,7 +305,7 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
     if isinstance(indices_or_sections, (Sequence, np.ndarray)):
         cuts = [operator.index(i) for i in indices_or_sections]
         edges = [0, *(min(max(i + n if i < 0 else i, 0), n) for i in cuts), n]
-        sizes = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+        sizes = [b - a for a, b in itertools.pairwise(edges)]
         if min(sizes) < 0:
             raise ArgumentError(f"split: positions {cuts} go back along an axis of size {n}")
         return _pieces(x, sizes, axis)

@@ -1,4 +1,4 @@
-"""Matrix products: `matmul` and what is made of it, with gradients for every transpose and batch."""
+"""Matrix products: `matmul` and what is made of it; gradients for every transpose and batch."""
 
 from __future__ import annotations
 
@@ -185,7 +185,9 @@ def _gradient_b(node: Any, g: Tensor) -> Tensor:
         # One matrix for the whole batch: a single product sums over the batch as well.
         a = apply("reshape", a, shape=(math.prod(a.shape[:-1]), a.shape[-1]))
         g = apply("reshape", g, shape=(math.prod(g.shape[:-1]), g.shape[-1]))
-    out = _product(g, a, True, transpose_a) if transpose_b else _product(a, g, not transpose_a, False)
+    out = (
+        _product(g, a, True, transpose_a) if transpose_b else _product(a, g, not transpose_a, False)
+    )
     if len(node.input_specs[1][0]) == 1:
         return apply("reshape", out, shape=out.shape[:-1])
     return out

@@ -35,8 +35,9 @@ def uniform(
         DTypeError: `dtype` is not floating.
 
     Example:
-        >>> uniform((2,), 0.0, 1.0, seed=[7, 0]).tolist() == uniform(2, 0.0, 1.0, seed=[7, 0]).tolist()
-        True
+        >>> draws = [uniform((2,), 0.0, 1.0, seed=[7, counter]).tolist() for counter in (0, 0, 1)]
+        >>> draws[0] == draws[1], draws[1] == draws[2]
+        (True, False)
     """
     return apply(
         "random_uniform",

@@ -1,4 +1,4 @@
-"""Reductions along axes - sums, means, extremes, products, positions of extremes - with their gradients.
+"""Reductions along axes: sums, means, products, extremes and their positions, with gradients.
 
 `axis` is one axis, several, or `None` for all of them; `keepdims` leaves them in place with size 1.
 """
@@ -188,7 +188,7 @@ def count_nonzero(x: TensorLike, axis: Axis = None) -> Tensor:
 
 @public
 def argmax(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The position of the first largest element along `axis`, as int32; a NaN counts as the largest.
+    """The int32 position of the first largest element along `axis`; a NaN counts as the largest.
 
     Args:
         x: a tensor.
@@ -210,7 +210,7 @@ def argmax(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Te
 
 @public
 def argmin(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The position of the first smallest element along `axis`, as int32; a NaN counts as the smallest.
+    """The int32 position of the first smallest element along `axis`; a NaN counts as the smallest.
 
     Example:
         >>> argmin([[1, 5], [3, 2]], axis=1).tolist()
@@ -326,9 +326,7 @@ def _product_of_others(x: Tensor) -> Tensor:
         one = apply("full", shape=(rows, 1), value=1.0, dtype=x.dtype)
         x = apply("concatenate", x, one, axis=1)
     half = (n + 1) // 2
-    left, right = apply(
-        "split", apply("reshape", x, shape=(rows, half, 2)), sizes=(1, 1), axis=2
-    )
+    left, right = apply("split", apply("reshape", x, shape=(rows, half, 2)), sizes=(1, 1), axis=2)
     pairs = apply("reshape", left * right, shape=(rows, half))
     outside = apply("reshape", _product_of_others(pairs), shape=(rows, half, 1))
     others = apply("concatenate", right * outside, left * outside, axis=2)

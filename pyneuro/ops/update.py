@@ -1,7 +1,7 @@
 """Ops that write to Variables: assignment and whole optimizer steps, each one native call.
 
-They return nothing and leave no trace on the tape. Which gradient belongs to which variable, slots and
-schedules are the matter of `pyneuro.optimizers`.
+They return nothing and leave no trace on the tape. Which gradient belongs to which variable, and
+where slots come from, is the matter of `pyneuro.optimizers`.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ class Adam(Optimizer):
         >>> import numpy as np
         >>> w = Variable(np.zeros(1, "float32"))
         >>> Adam(learning_rate=0.1).apply([np.ones(1, "float32")], [w])
-        >>> w.numpy().round(4).tolist()
-        [-0.1]
+        >>> w.numpy().round(4)
+        array([-0.1], dtype=float32)
     """
 
     def __init__(

@@ -48,8 +48,8 @@ class RMSprop(Optimizer):
         >>> import numpy as np
         >>> w = Variable(np.zeros(1, "float32"))
         >>> RMSprop(learning_rate=0.1, rho=0.0).apply([np.full(1, 5.0, "float32")], [w])
-        >>> w.numpy().round(4).tolist()
-        [-0.1]
+        >>> w.numpy().round(4)
+        array([-0.1], dtype=float32)
     """
 
     def __init__(

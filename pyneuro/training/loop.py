@@ -119,7 +119,7 @@ def fit(
         logs = _train_epoch(model, train, epoch, callbacks)
         if validation is not None and _is_validated(epoch, validation_freq):
             results = _test_epoch(model, validation, callbacks)
-            logs = {**logs, **{f"val_{name}": value for name, value in results.items()}}
+            logs = dict(sorted({**logs, **{f"val_{k}": v for k, v in results.items()}}.items()))
         callbacks.on_epoch_end(epoch, logs)
         if model.stop_training or train.ended:
             break
@@ -289,6 +289,7 @@ def train_on_batch(
         if sample_weight is not None:
             raise ArgumentError("train_on_batch: class_weight and sample_weight exclude each other")
         sample_weight = weights_of_classes(y, class_weight)
+    model.reset_metrics()
     logs = read(model.train_step(pack(x, y, sample_weight)))
     return logs if return_dict else flatten_results(model, logs)
 
@@ -299,6 +300,7 @@ def test_on_batch(
     """Evaluate one batch; see `Model.test_on_batch`."""
     check_compiled(model, "test_on_batch")
     x, y, sample_weight = (to_arrays(part, config.floatx()) for part in (x, y, sample_weight))
+    model.reset_metrics()
     logs = read(model.test_step(pack(x, y, sample_weight)))
     return logs if return_dict else flatten_results(model, logs)
 

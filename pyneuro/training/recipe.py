@@ -205,12 +205,20 @@ class CompileMetrics(Metric):
         return outputs
 
     def _unique_names(self, outputs: Outputs) -> Any:
-        seen: dict[str, int] = {}
-        for name, plain, weighted in zip(outputs.names, self._plain, self._weighted, strict=True):
-            for metric in (*plain, *weighted):
-                full = metric.name if outputs.single else f"{name}_{metric.name}"
-                seen[full] = seen.get(full, 0) + 1
-                yield (full if seen[full] == 1 else f"{full}_{seen[full] - 1}"), metric
+        """(name, metric) in order; a weighted metric that repeats a name says that it is weighted."""
+        taken: set[str] = set()
+        for output, plain, weighted in zip(outputs.names, self._plain, self._weighted, strict=True):
+            prefix = "" if outputs.single else f"{output}_"
+            for i, metric in enumerate((*plain, *weighted)):
+                name = base = f"{prefix}{metric.name}"
+                if name in taken and i >= len(plain):
+                    name = base = f"{prefix}weighted_{metric.name}"
+                number = 0
+                while name in taken:
+                    number += 1
+                    name = f"{base}_{number}"
+                taken.add(name)
+                yield name, metric
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take a batch into all metrics."""

@@ -46,7 +46,15 @@ def test_corners_at_zero() -> None:
 
 def test_large_arguments_leave_no_nan() -> None:
     big = [1e4, -1e4]
-    for function in (ops.elu, ops.selu, ops.celu, ops.softplus, ops.log_sigmoid, ops.sigmoid, ops.gelu):
+    for function in (
+        ops.elu,
+        ops.selu,
+        ops.celu,
+        ops.softplus,
+        ops.log_sigmoid,
+        ops.sigmoid,
+        ops.gelu,
+    ):
         assert np.isfinite(slopes(function, big)).all(), function
 
 
@@ -80,7 +88,9 @@ def test_division_without_nan_has_none_in_its_gradient() -> None:
 def test_where_keeps_the_other_side_out() -> None:
     got = slopes(lambda x: ops.where(x > 0.0, ops.sqrt(x), 0.0), [-1.0, 4.0])
     assert math.isnan(got[0][0])  # 0 times the NaN of the side not chosen: replace the argument,
-    safe = slopes(lambda x: ops.where(x > 0.0, ops.sqrt(ops.where(x > 0.0, x, 1.0)), 0.0), [-1.0, 4.0])
+    safe = slopes(
+        lambda x: ops.where(x > 0.0, ops.sqrt(ops.where(x > 0.0, x, 1.0)), 0.0), [-1.0, 4.0]
+    )
     assert safe == [[0.0, 0.25]]  # as here
 
 
