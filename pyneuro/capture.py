@@ -33,8 +33,11 @@ _MAX_RECORDINGS = 4
 class Recorded:
     """A function's ops as a list that can be replayed on other inputs of the same shapes."""
 
-    def __init__(self, program: Any, structure: Any, slots: list[int | None]) -> None:
+    def __init__(
+        self, program: Any, structure: Any, slots: list[int | None], single: bool
+    ) -> None:
         self._executor = _core.Executor(program)
+        self._single = single  # one tensor and nothing around it: the commonest result
         self._structure = structure
         self._slots = slots
 
@@ -55,7 +58,7 @@ class Recorded:
     def replay_tensors(self, inputs: list[Tensor]) -> Any:
         """`replay` for a list of tensors, without converting them."""
         tensors = self._executor.replay(inputs)
-        if self._structure is None:
+        if self._single:
             return tensors[0]
         leaves = [
             leaf if slot is None else tensors[slot]
@@ -103,11 +106,10 @@ class _Run:
         self.others = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
 
     def recorded(self) -> Recorded:
-        single = isinstance(self.result, Tensor)
-        structure = None if single else tree.map_structure(
+        structure = tree.map_structure(
             lambda leaf: 0 if isinstance(leaf, Tensor) else leaf, self.result
         )
-        return Recorded(self.program, structure, self.slots)
+        return Recorded(self.program, structure, self.slots, isinstance(self.result, Tensor))
 
 
 def _fresh(x: Tensor) -> Tensor:

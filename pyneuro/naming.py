@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ __all__ = ["auto_name", "check_name", "clear_session", "current_path", "name_sco
 _counts: dict[str, int] = {}
 
 
+@functools.cache
 def to_snake_case(name: str) -> str:
     """Write a class name in lower case with underscores.
 

@@ -244,7 +244,7 @@ def _numpy_dtype(name: str) -> np.dtype[Any]:
 
 def _from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     if array.dtype.name == "bfloat16":
-        return _core.from_buffer(np.ascontiguousarray(array).view(np.uint16), "bfloat16")
+        return _core.from_buffer(np.asarray(array, order="C").view(np.uint16), "bfloat16")
     shared = _core.from_buffer(array)
     if shared is None:  # byte order, alignment, or a dtype of no use
         if array.dtype.kind not in "biufc":

@@ -221,7 +221,7 @@ def imports_point_down(tree: Tree) -> list[str]:
         if name != "pyneuro._core"
         and not (room(module) and room(module) == room(name))
         and floor_of(name) >= floor_of(module)
-        and not (floor_of(module) == _FACE and room(name))
+        and floor_of(module) != _FACE
     ]
 
 

@@ -97,12 +97,39 @@ void transpose(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t r
               rows - full_rows, cols);
 }
 
+/// Where columns lie a power of two apart, they drive each other out of the cache while they are read
+/// piece by piece. Two lines of each of some columns come to a buffer first, whose columns do not.
+template <class T>
+void transpose_apart(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t rows,
+                     int64_t cols) {
+  constexpr int64_t kRows = 128 / sizeof(T), kCols = 32, kPitch = kRows + 64 / sizeof(T);
+  alignas(64) T buffer[kCols * kPitch];
+  int64_t r = 0;
+  for (; r + kRows <= rows; r += kRows) {
+    for (int64_t c = 0; c < cols; c += kCols) {
+      const int64_t n = smaller(kCols, cols - c);
+      for (int64_t i = 0; i < n; ++i)
+        std::memcpy(buffer + i * kPitch, from + r + (c + i) * from_col, 128);
+      transpose(to + r * to_row + c, to_row, buffer, kPitch, kRows, n);
+    }
+  }
+  transpose(to + r * to_row, to_row, from + r, from_col, rows - r, cols);
+}
+
+/// The transpose for a distance between columns.
+template <class T>
+void turn(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t rows, int64_t cols) {
+  const bool share_sets = from_col * static_cast<int64_t>(sizeof(T)) % 1024 == 0 && cols > 8;
+  if (share_sets) transpose_apart(to, to_row, from, from_col, rows, cols);
+  else transpose(to, to_row, from, from_col, rows, cols);
+}
+
 template <class T>
 void copy_typed(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
   if (to.col == 1 && from.col == 1) copy_rows(to, from, rows, cols);
   else if (to.col == 1 && from.col == 0) spread_rows(to, from, rows, cols);
-  else if (to.col == 1 && from.row == 1) transpose(to.data, to.row, from.data, from.col, rows, cols);
-  else if (to.row == 1 && from.col == 1) transpose(to.data, to.col, from.data, from.row, cols, rows);
+  else if (to.col == 1 && from.row == 1) turn(to.data, to.row, from.data, from.col, rows, cols);
+  else if (to.row == 1 && from.col == 1) turn(to.data, to.col, from.data, from.row, cols, rows);
   else copy_any(to, from, rows, cols);
 }
 
@@ -114,15 +141,27 @@ void copy_as(Block to, Block from, int64_t rows, int64_t cols) {
 
 }  // namespace
 
-void copy_block(int size, Block to, Block from, int64_t rows, int64_t cols) {
-  if (from.row == 0 && rows > 1) {  // the rest of the rows repeat the first
-    copy_block(size, to, from, 1, cols);
-    const int64_t pitch = to.row * size;
-    for (int64_t r = 1; r < rows; ++r)
-      copy_block(size, {static_cast<char*>(to.data) + r * pitch, 0, to.col},
-                 {to.data, 0, to.col}, 1, cols);
+namespace {
+
+/// Rows that are all the same: the first is copied, then what is there already.
+void repeat_row(int size, Block to, Block from, int64_t rows, int64_t cols) {
+  copy_block(size, to, from, 1, cols);
+  auto* first = static_cast<char*>(to.data);
+  const int64_t pitch = to.row * size;
+  if (to.col == 1 && to.row == cols) {
+    for (int64_t done = 1; done < rows; done *= 2)
+      std::memcpy(first + done * pitch, first,
+                  static_cast<size_t>(smaller(done, rows - done) * pitch));
     return;
   }
+  for (int64_t r = 1; r < rows; ++r)
+    copy_block(size, {first + r * pitch, 0, to.col}, {first, 0, to.col}, 1, cols);
+}
+
+}  // namespace
+
+void copy_block(int size, Block to, Block from, int64_t rows, int64_t cols) {
+  if (from.row == 0 && rows > 1) return repeat_row(size, to, from, rows, cols);
   switch (size) {
     case 1: return copy_as<uint8_t>(to, from, rows, cols);
     case 2: return copy_as<uint16_t>(to, from, rows, cols);
@@ -182,15 +221,16 @@ void transfer_task(const Transfer& job, int64_t task) {
 void copy_array(Context& ctx, const View& to, const View& from) {
   if (to.size() == 0) return;
   const View* views[] = {&to, &from};
-  const Nest nest = make_nest(to.shape, views, 2);
   Transfer job;
+  job.tiling.collapse(to.shape, views, 2);
+  const Nest& nest = job.tiling.nest;
   job.to = to.as<char>();
   job.from = from.as<char>();
   job.to_size = static_cast<int>(size_of(to.dtype));
   job.from_size = static_cast<int>(size_of(from.dtype));
   job.convert = to.dtype == from.dtype ? nullptr : converter(from.dtype, to.dtype);
   const bool packs = job.convert != nullptr && (nest.col_stride(0) != 1 || nest.col_stride(1) != 1);
-  job.tiling = make_tiling(nest, packs ? kPiece : nest.crossed ? 4096 : kSlice);
+  job.tiling.cut(packs ? kPiece : nest.crossed ? 4096 : kSlice);
   ctx.parallel_for(job.tiling.tasks(), [&](int64_t task) { transfer_task(job, task); });
 }
 

@@ -33,8 +33,8 @@ constexpr int64_t kPanel = 2 * kLanes<T>;
 constexpr int64_t max_block_k(size_t element) { return element == 8 ? 256 : 512; }
 constexpr int64_t kTaskRows = 192, kTaskCols = 256;  // A's rows in the second-level cache
 constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
-constexpr int64_t kMostTasks = 128, kFewTasks = 8;   // fewer leave threads idle
-constexpr int64_t kStackBytes = 64 * 1024;           // for rows of A, and again for a panel of B
+constexpr int64_t kMostTasks = 64, kFewTasks = 8;    // fewer leave threads idle
+constexpr int64_t kPackPanels = 8;                   // of B, to a task that copies
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 constexpr int64_t kFewRows = 2 * kMaxRows;           // of A: B is read too seldom to be copied
 constexpr int64_t kChunk = 16;                       // rows of B, where each is read from memory
@@ -47,30 +47,28 @@ struct Copies {
 };
 Copies choose_copies(const GemmShape& s, int64_t panel, int64_t element) {
   const DType compute = compute_dtype(s.c);
-  // Elements of A at one k: apart by pages where A is transposed; else in rows that may share the
-  // sets of an 8-way cache.
-  const bool spread_a = s.transpose_a ? s.lda * element > 1024
-                                      : kMaxRows > 8 && s.lda * element % 4096 == 0;
-  // Rows of B this far apart share so few cache sets, or so many pages, that a panel thrashes.
-  const int64_t row_b = s.ldb * element;
+  // Rows of A, or of a transposed A, far apart; or so apart that they share cache sets.
+  const int64_t row_a = s.lda * element, row_b = s.ldb * element;
+  const bool spread_a = s.transpose_a ? row_a >= 512 : row_a % 4096 == 0 && s.m > kFewRows;
   const bool spread_b = row_b > 3072 || row_b % 1024 == 0;
-  return {s.a != compute || (spread_a && s.n > 2 * panel),
-          s.b != compute || s.transpose_b || (spread_b && s.m > kFewRows)};
+  const bool long_k = s.k > 128;  // else a panel is small enough wherever its rows lie
+  return {s.a != compute || (spread_a && long_k && s.n > 2 * panel),
+          s.b != compute || s.transpose_b || (spread_b && long_k && s.m > kFewRows)};
 }
 
 void choose_tasks(GemmPlan& p, Copies copies, int64_t panel) {
   const GemmShape& s = p.shape;
   const int64_t each = at_least(1, s.m * s.n * at_least(1, s.k));
-  const int64_t work = each / (p.split_k ? p.blocks_k : 1) * p.batch;
-  const int64_t wanted = at_most(kMostTasks, pieces(work, kTaskWork));
+  const int64_t wanted = at_most(kMostTasks, pieces(each * p.batch, kTaskWork));
+  const int64_t times = p.batch * (p.split_k ? p.blocks_k : 1);
   // One task may as well own all of a low C where that spares copying B more than once.
-  const bool low = copies.b && !copies.a && s.m <= 2 * kTaskRows;
+  const bool low = copies.b && s.m <= 2 * kTaskRows;
   int64_t rows = even_piece(s.m, low ? s.m : kTaskRows, kMaxRows);
   int64_t cols = even_piece(s.n, kTaskCols, panel);
   // Never so small that copies and edges weigh.
-  const int64_t few_rows = 4 * kMaxRows, few_cols = 2 * panel;
+  const int64_t few_rows = 4 * kMaxRows, few_cols = p.chunk_k != 0 ? kTaskCols : 2 * panel;
   for (;;) {
-    const int64_t tasks = pieces(s.m, rows) * pieces(s.n, cols) * p.batch;
+    const int64_t tasks = pieces(s.m, rows) * pieces(s.n, cols) * times;
     if (tasks >= wanted) break;
     if (cols > few_cols && (low || cols >= rows || rows <= few_rows))
       cols = round_up(cols / 2, panel);
@@ -111,23 +109,20 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
               s.m * s.n * s.k >= 4 * kTaskWork && p.blocks_k * c_bytes <= kPartialBytes;
   p.reduce_rows = at_least(1, kTaskWork / 64 / at_least(1, s.n * p.blocks_k));
   const Copies copies = choose_copies(s, panel, size);
-  choose_tasks(p, copies, panel);
-  if (copies.a) {
-    const int64_t fit = kStackBytes / (size * (p.block_k + 16)) / kMaxRows * kMaxRows;
-    p.a_rows = at_most(p.task_rows, fit);
-  }
-  if (copies.b) {
-    const bool once = p.row_tasks == 1 && (p.a_rows == 0 || p.a_rows >= s.m);
-    p.b = once ? GemmPlan::B::Local : GemmPlan::B::Packed;
-  }
   // B comes from memory, once: in runs as long as a task's columns rather than a panel's.
   if (!copies.b && s.m <= kFewRows && s.n * s.k * size >= kPartialBytes / 32) p.chunk_k = kChunk;
+  choose_tasks(p, copies, panel);
   p.staged = !p.split_k && s.c != compute_dtype(s.c);
   const auto aligned = [](int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); };
-  if (p.b == GemmPlan::B::Packed)
-    p.packed_bytes = aligned(round_up(s.n, panel) * s.k * static_cast<int64_t>(element));
-  if (p.split_k) p.partial_bytes = aligned(p.blocks_k * c_bytes);
-  if (p.staged) p.partial_bytes = aligned(c_bytes);
+  if (copies.a) {
+    p.a_row = round_up(s.k, 16) + 16;  // 16: rows at a power of two would share cache sets
+    p.a_bytes = aligned(s.m * p.a_row * size);
+    p.pack_rows = round_up(at_least(1, kTaskWork / 16 / at_least(1, s.k)), 16);
+  }
+  if (copies.b) p.b = p.row_tasks == 1 ? GemmPlan::B::Local : GemmPlan::B::Packed;
+  if (p.b == GemmPlan::B::Packed) p.b_bytes = aligned(round_up(s.n, panel) * s.k * size);
+  if (p.split_k) p.c_bytes = aligned(p.blocks_k * c_bytes);
+  if (p.staged) p.c_bytes = aligned(c_bytes);
   return p;
 }
 
@@ -236,13 +231,13 @@ void copy_panel(const GemmPlan& p, const void* b, int64_t first_k, int64_t size_
   });
 }
 
-/// `rows` rows of the part, from its row `at` on, whose A is `a`.
+/// One block of k of a part of C, panel by panel; `a` is the part's rows of A.
 template <class T>
-void multiply_rows(const GemmPlan& p, const GemmOperands& x, const Block<T>& block, const Part& part,
-                   const Rows<T>& a, int64_t at, int64_t rows) {
+void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& block, const Part& part,
+                   const Rows<T>& a) {
   alignas(64) T local[max_block_k(sizeof(T)) * kPanel<T>];
   constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
-  const int64_t ldb = p.shape.ldb, width = part.j1 - part.j0;
+  const int64_t ldb = p.shape.ldb, width = part.j1 - part.j0, rows = part.i1 - part.i0;
   const int widest = rows < 4 ? max_vectors(static_cast<int>(rows)) : 2;
   T same_bias[8 * lanes];
   if (block.bias != nullptr && p.swapped)
@@ -266,10 +261,10 @@ void multiply_rows(const GemmPlan& p, const GemmOperands& x, const Block<T>& blo
       tile.b = local;
     }
     tile.cols = static_cast<int>(at_most(left, vectors * lanes));
-    tile.c = block.c + at * block.c_row + j;
+    tile.c = block.c + j;
     tile.c_row = block.c_row;
     tile.add = block.add;
-    if (block.start != nullptr) tile.start = block.start + at * block.start_row + j;
+    if (block.start != nullptr) tile.start = block.start + j;
     tile.start_row = block.start_row;
     if (block.bias != nullptr) tile.bias = p.swapped ? same_bias : block.bias + j;
     multiply_panel(a, rows, tile, vectors);
@@ -289,42 +284,7 @@ void multiply_chunks(const GemmPlan& p, const GemmOperands& x, const Block<T>& b
     if (k > 0) chunk.start = chain, chunk.start_row = kTaskCols;
     if (k + p.chunk_k < block.size)
       chunk.c = chain, chunk.c_row = kTaskCols, chunk.add = false, chunk.bias = nullptr;
-    multiply_rows(p, x, chunk, part, Rows<T>{a.data + k * a.k, a.row, a.k}, 0, part.i1 - part.i0);
-  }
-}
-
-/// One block of k of one task's part of C.
-template <class T>
-void multiply_block(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
-                    const Part& part) {
-  const GemmShape& s = p.shape;
-  const int64_t count = part.i1 - part.i0;
-  const auto multiply = [&](const Rows<T>& a, int64_t at, int64_t rows) {
-    if (p.chunk_k != 0 && at == 0 && rows == count) multiply_chunks(p, x, block, part, a);
-    else multiply_rows(p, x, block, part, a, at, rows);
-  };
-  if (p.a_rows == 0) {
-    const T* a = static_cast<const T*>(x.a);
-    multiply(s.transpose_a ? Rows<T>{a + block.first * s.lda + part.i0, 1, s.lda}
-                           : Rows<T>{a + part.i0 * s.lda + block.first, s.lda, 1},
-             0, count);
-    return;
-  }
-  alignas(64) T local[kStackBytes / sizeof(T)];
-  for (int64_t at = 0; at < count; at += p.a_rows) {
-    const int64_t rows = at_most(p.a_rows, count - at), i = part.i0 + at;
-    Rows<T> view{local, block.size + 16, 1};  // 16: rows at a power of two would share cache sets
-    with_storage<T>(s.a, [&](auto tag) {
-      const auto* a = static_cast<decltype(tag)>(x.a);
-      if (s.transpose_a) {
-        view = {local, 1, p.a_rows};
-        pack_rows(local, p.a_rows, a + block.first * s.lda + i, s.lda, block.size, rows, rows);
-      } else {
-        pack_rows(local, view.row, a + i * s.lda + block.first, s.lda, rows, block.size,
-                  block.size);
-      }
-    });
-    multiply(view, at, rows);
+    multiply_part(p, x, chunk, part, Rows<T>{a.data + k * a.k, a.row, a.k});
   }
 }
 
@@ -367,8 +327,13 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
   Part part;
   part.i0 = tile / p.col_tasks * p.task_rows, part.i1 = at_most(s.m, part.i0 + p.task_rows);
   part.j0 = tile % p.col_tasks * p.task_cols, part.j1 = at_most(s.n, part.j0 + p.task_cols);
-  const T* packed = p.packed_bytes != 0 ? reinterpret_cast<const T*>(scratch) : nullptr;
-  T* c = reinterpret_cast<T*>(scratch + p.packed_bytes) + (p.split_k ? first * s.m * s.n : 0);
+  // A from row i0 and k = 0 on; C from (i0, j0) on.
+  Rows<T> a{static_cast<const T*>(x.a) + part.i0 * (s.transpose_a ? 1 : s.lda),
+            s.transpose_a ? 1 : s.lda, s.transpose_a ? s.lda : 1};
+  if (p.a_row != 0) a = {reinterpret_cast<const T*>(scratch) + part.i0 * p.a_row, p.a_row, 1};
+  const T* packed = p.b_bytes != 0 ? reinterpret_cast<const T*>(scratch + p.a_bytes) : nullptr;
+  T* c = reinterpret_cast<T*>(scratch + p.a_bytes + p.b_bytes);
+  if (p.split_k) c += first * s.m * s.n;
   int64_t c_row = s.n;
   if (!p.split_k && !p.staged) c = static_cast<T*>(x.c), c_row = s.ldc;
   c += part.i0 * c_row + part.j0;
@@ -387,7 +352,9 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
     b.c_row = c_row;
     b.add = !p.split_k && (kb > 0 || s.accumulate);
     if (x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1) b.bias = bias;
-    multiply_block(p, x, b, part);
+    const Rows<T> block_a{a.data + b.first * a.k, a.row, a.k};
+    if (p.chunk_k != 0) multiply_chunks(p, x, b, part, block_a);
+    else multiply_part(p, x, b, part, block_a);
   }
   if (p.staged)
     for (int64_t i = part.i0; i < part.i1; ++i)
@@ -398,7 +365,7 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
 template <class T>
 void reduce(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t row) {
   const GemmShape& s = p.shape;
-  T* partial = reinterpret_cast<T*>(scratch + p.packed_bytes) + row * s.n;
+  T* partial = reinterpret_cast<T*>(scratch + p.a_bytes + p.b_bytes) + row * s.n;
   constexpr int64_t chunk = 256;
   T sum[chunk], other[chunk];
   const auto add = [&](const T* y, int64_t n) {
@@ -425,28 +392,51 @@ void reduce(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t row
   }
 }
 
-constexpr int64_t kPackPanels = 4;  // panels of B to a packing task
+/// Rows of A from row i on, copied row-major.
+template <class T>
+void copy_a(const GemmPlan& p, const void* a, T* to, int64_t i) {
+  const GemmShape& s = p.shape;
+  const int64_t rows = at_most(p.pack_rows, s.m - i);
+  with_storage<T>(s.a, [&](auto tag) {
+    const auto* from = static_cast<decltype(tag)>(a);
+    T* first = to + i * p.a_row;
+    if (s.transpose_a) pack_transposed(first, p.a_row, from + i, s.lda, rows, s.k);
+    else pack_rows(first, p.a_row, from + i * s.lda, s.lda, rows, s.k, s.k);
+  });
+}
+
+/// One block of k of a few panels of B, copied; `group` counts blocks, then panels.
+template <class T>
+void copy_b(const GemmPlan& p, const void* b, T* to, int64_t group) {
+  const GemmShape& s = p.shape;
+  constexpr int64_t panel = kPanel<T>, width = kPackPanels * panel;
+  const int64_t groups = pieces(s.n, width);
+  const int64_t first = group / groups * p.block_k, size = at_most(p.block_k, s.k - first);
+  const int64_t start = group % groups * width, end = at_most(s.n, start + width);
+  T* block = to + first * round_up(s.n, panel);
+  for (int64_t j = start; j < end; j += panel)
+    copy_panel(p, b, first, size, j, at_most(panel, end - j), panel, block + j * size);
+}
+
+int64_t copies_of_a(const GemmPlan& p) { return p.a_row != 0 ? pieces(p.shape.m, p.pack_rows) : 0; }
+int64_t copies_of_b(const GemmPlan& p) {
+  const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element_bytes(p.shape));
+  return p.b_bytes != 0 ? p.blocks_k * pieces(p.shape.n, kPackPanels * panel) : 0;
+}
 
 }  // namespace
 
 int64_t gemm_pack_tasks(const GemmPlan& p) {
-  if (p.b != GemmPlan::B::Packed || p.shape.m == 0 || p.shape.n == 0) return 0;
-  const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element_bytes(p.shape));
-  return p.blocks_k * pieces(p.shape.n, kPackPanels * panel);
+  return gemm_tasks(p) == 0 ? 0 : copies_of_a(p) + copies_of_b(p);
 }
 
 void gemm_pack(const GemmPlan& p, const GemmOperands& operands, char* scratch, int64_t task) {
   const GemmOperands x = oriented(p, operands);
+  const int64_t of_a = copies_of_a(p);
   with_compute(p.shape.c, [&](auto tag) {
     using T = decltype(tag);
-    const int64_t groups = pieces(p.shape.n, kPackPanels * kPanel<T>);
-    const int64_t first = task / groups * p.block_k;
-    const int64_t size = at_most(p.block_k, p.shape.k - first);
-    T* block = reinterpret_cast<T*>(scratch) + first * round_up(p.shape.n, kPanel<T>);
-    const int64_t start = task % groups * kPackPanels * kPanel<T>;
-    const int64_t end = at_most(p.shape.n, start + kPackPanels * kPanel<T>);
-    for (int64_t j = start; j < end; j += kPanel<T>)
-      copy_panel(p, x.b, first, size, j, at_most(kPanel<T>, end - j), kPanel<T>, block + j * size);
+    if (task < of_a) copy_a(p, x.a, reinterpret_cast<T*>(scratch), task * p.pack_rows);
+    else copy_b(p, x.b, reinterpret_cast<T*>(scratch + p.a_bytes), task - of_a);
   });
 }
 

@@ -38,24 +38,25 @@ struct GemmPlan {
   GemmShape shape;
   int64_t batch;
   bool swapped;  // n == 1: the plan is that of C^T = B^T A^T, whose one row is long
-  int64_t block_k, blocks_k;    // k in blocks_k blocks of block_k, the last one shorter
+  int64_t block_k, blocks_k;     // k in blocks_k blocks of block_k, the last one shorter
   int64_t task_rows, task_cols;  // of C, to a task
   int64_t row_tasks, col_tasks;
-  int64_t a_rows;    // rows of A copied to the stack at a time; 0: A is read where it lies
+  int64_t a_row;      // A is copied to scratch, row-major, with this row stride; 0: read in place
   B b;
-  int64_t chunk_k;   // rows of B walked at a time, all of a task's columns under each; 0: a block
-  bool split_k;      // each block of k is a task and has a partial C; they are added afterwards
+  int64_t pack_rows;  // of A, to a task that copies
+  int64_t chunk_k;    // rows of B walked at a time, all of a task's columns under each; 0: a block
+  bool split_k;       // each block of k is a task and has a partial C; they are added afterwards
   int64_t reduce_rows;  // of C, to a task that adds them
-  bool staged;       // C is computed in scratch in the arithmetic's type, then converted
-  int64_t matrices;  // of the batch, to a task
-  size_t packed_bytes, partial_bytes;  // of scratch, for each matrix
+  bool staged;        // C is computed in scratch in the arithmetic's type, then converted
+  int64_t matrices;   // of the batch, to a task
+  size_t a_bytes, b_bytes, c_bytes;  // of scratch for each matrix: copies of A and B, partial C
 };
 
 GemmPlan plan_gemm(const GemmShape& shape, int64_t batch = 1);
 
 /// Bytes of scratch that `gemm` needs, 64-byte aligned.
 inline size_t gemm_scratch(const GemmPlan& plan) {
-  return static_cast<size_t>(plan.batch) * (plan.packed_bytes + plan.partial_bytes);
+  return static_cast<size_t>(plan.batch) * (plan.a_bytes + plan.b_bytes + plan.c_bytes);
 }
 
 /// The steps of one matrix; `task` counts within the step.
@@ -69,7 +70,7 @@ void gemm_reduce(const GemmPlan& plan, const GemmOperands& x, char* scratch, int
 /// Runs the batch; `operands(i)` gives matrix i's.
 template <class F>
 void gemm(Context& ctx, const GemmPlan& plan, F operands, void* scratch) {
-  const size_t bytes = plan.packed_bytes + plan.partial_bytes;
+  const size_t bytes = plan.a_bytes + plan.b_bytes + plan.c_bytes;
   const auto step = [&](int64_t tasks, auto run) {
     if (tasks == 0) return;
     const int64_t total = plan.batch * tasks;

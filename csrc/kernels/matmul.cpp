@@ -69,10 +69,12 @@ Product make_product(const Matmul& op, In in, Out out) {
 }
 
 size_t scratch(const Matmul& op, In in, Out out) noexcept {
+  if (out[0].size() == 0) return 0;  // nothing to compute: plans are for products that exist
   return gemm_scratch(make_product(op, in, out).plan);
 }
 
 void run(const Matmul& op, Context& ctx, In in, Out out) noexcept {
+  if (out[0].size() == 0) return;
   const Product p = make_product(op, in, out);
   gemm(ctx, p.plan, [&](int64_t i) { return p.at(i, in, out); }, ctx.scratch());
 }

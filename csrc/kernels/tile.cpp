@@ -66,36 +66,33 @@ void arrange(Nest& nest) {
 
 }  // namespace
 
-Nest make_nest(const Shape& shape, const View* const* views, int arrays) {
-  Nest nest;
+void Tiling::collapse(const Shape& shape, const View* const* views, int arrays) {
   nest.arrays = arrays;
-  Strides strides[kMaxArrays];
-  for (int a = 0; a < arrays; ++a)
-    strides[a] = broadcast_strides(views[a]->shape, views[a]->strides, shape);
   for (int i = 0; i < shape.size(); ++i) {
     if (shape[i] == 1) continue;
-    int64_t here[kMaxArrays];
-    for (int a = 0; a < arrays; ++a) here[a] = strides[a][i];
-    push_loop(nest, shape[i], here);
+    int64_t strides[kMaxArrays];
+    for (int a = 0; a < arrays; ++a) {
+      const View& v = *views[a];
+      const int d = i - (shape.size() - v.rank());
+      strides[a] = d < 0 || v.shape[d] == 1 ? 0 : v.strides[d];
+    }
+    push_loop(nest, shape[i], strides);
   }
   while (nest.rank < 2) push_outer(nest);
   arrange(nest);
-  return nest;
 }
 
-Tiling make_tiling(const Nest& nest, int64_t capacity) {
-  Tiling t{nest, 1, 1, 1, 1, 1, 1};
+void Tiling::cut(int64_t capacity) {
   int64_t widest = capacity;
   if (nest.crossed)
     for (widest = 8; widest * widest < capacity;) widest *= 2;
-  t.cols = balanced(nest.cols(), widest, 16);
-  t.rows = balanced(nest.rows(), larger(1, capacity / t.cols), 1);
-  t.row_tiles = ceil_div(nest.rows(), t.rows);
-  t.col_tiles = ceil_div(nest.cols(), t.cols);
-  t.tiles = t.row_tiles * t.col_tiles;
-  for (int i = 0; i < nest.rank - 2; ++i) t.tiles *= nest.size[i];
-  t.tiles_per_task = larger(1, kSlice / (t.rows * t.cols));
-  return t;
+  cols = balanced(nest.cols(), widest, 16);
+  rows = balanced(nest.rows(), larger(1, capacity / cols), 1);
+  row_tiles = ceil_div(nest.rows(), rows);
+  col_tiles = ceil_div(nest.cols(), cols);
+  tiles = row_tiles * col_tiles;
+  for (int i = 0; i < nest.rank - 2; ++i) tiles *= nest.size[i];
+  tiles_per_task = larger(1, kSlice / (rows * cols));
 }
 
 TileCursor::TileCursor(const Tiling& tiling, int64_t task) : t_(tiling) {
@@ -141,6 +138,7 @@ void TileCursor::step_outer() {
 namespace {
 
 constexpr int64_t kBuffer = kTileBytes + 128;  // off 4096, where loads would wait for stores
+constexpr int64_t kShortRow = 128;             // elements
 constexpr int64_t kRawBytes = 2 * kTileBytes;  // elements of up to 8 bytes become ones of 4
 
 /// How one array reaches the loop.
@@ -250,12 +248,13 @@ bool run_plain(TileLoop loop, const View* const* arrays, const DType* dtypes, in
 
 void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, const DType* dtypes,
                      int count) {
-  const Shape& shape = arrays[0]->shape;
   const int64_t size = arrays[0]->size();
-  if (size == 0 || run_plain(loop, arrays, dtypes, count, size)) return;
+  if (size == 0) return;
+  if (run_plain(loop, arrays, dtypes, count, size)) return;
   Elementwise job;
   job.loop = loop;
-  const Nest nest = make_nest(shape, arrays, count);
+  job.tiling.collapse(arrays[0]->shape, arrays, count);
+  const Nest& nest = job.tiling.nest;
   bool buffered = false;
   int64_t widest = 1;
   for (int a = 0; a < count; ++a) {
@@ -264,13 +263,15 @@ void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, con
     feed.data = arrays[a]->as<char>();
     feed.size = static_cast<int>(size_of(dtype));
     feed.tile_size = static_cast<int>(size_of(dtypes[a]));
-    if (a == 0) feed.convert = dtype == dtypes[a] ? nullptr : converter(dtypes[a], dtype);
-    else feed.convert = dtype == dtypes[a] ? nullptr : converter(dtype, dtypes[a]);
-    feed.direct = feed.convert == nullptr && nest.col_stride(a) == 1;
+    if (dtype == dtypes[a]) feed.convert = nullptr;
+    else feed.convert = a == 0 ? converter(dtypes[a], dtype) : converter(dtype, dtypes[a]);
+    // A short row that repeats is better repeated in a buffer once, so that tiles are long rows.
+    const bool repeats = nest.row_stride(a) == 0 && nest.rows() > 1 && nest.cols() < kShortRow;
+    feed.direct = feed.convert == nullptr && nest.col_stride(a) == 1 && !repeats;
     buffered |= !feed.direct;
     widest = larger(widest, feed.tile_size);
   }
-  job.tiling = make_tiling(nest, buffered ? kTileBytes / widest : kSlice);
+  job.tiling.cut(buffered ? kTileBytes / widest : kSlice);
   job.flat = job.tiling.cols == nest.cols();
   for (int a = 0; a < count; ++a)
     job.flat &= !job.feeds[a].direct || nest.row_stride(a) == nest.cols() || job.tiling.rows == 1;

@@ -41,17 +41,18 @@ struct Nest {
   int64_t col_stride(int array) const { return stride[array][rank - 1]; }
 };
 
-/// The loops over `shape` with views that broadcast to it.
-Nest make_nest(const Shape& shape, const View* const* views, int arrays);
-
-/// A nest cut into tiles of at most `capacity` elements, some of them to a task.
+/// A nest cut into tiles, some of them to a task.
 struct Tiling {
   Nest nest;
   int64_t rows, cols;  // of a full tile
   int64_t row_tiles, col_tiles, tiles, tiles_per_task;
+
+  /// Fills the nest: the loops over `shape` with views that broadcast to it.
+  void collapse(const Shape& shape, const View* const* views, int arrays);
+  /// Fills the rest: tiles of at most `capacity` elements.
+  void cut(int64_t capacity);
   int64_t tasks() const { return ceil_div(tiles, tiles_per_task); }
 };
-Tiling make_tiling(const Nest& nest, int64_t capacity);
 
 /// Stands on one tile of a task after the other.
 class TileCursor {

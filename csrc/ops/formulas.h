@@ -207,8 +207,12 @@ struct FloorDivide : Numeric {
   static constexpr Name name = "floor_divide";
   template <class V> PN_FN static V eval(V a, V b) {
     if constexpr (is_float<V>) {
-      // (a - mod) / b is an integer but for rounding; rint mends that. b == 0 gives a / b, as NumPy.
-      return select(b == V(0), a / b, rint((a - Mod::eval(a, b)) / b));
+      // (a - fmod) / b is an integer but for rounding, which rint mends; where signs differ the
+      // remainder belongs to the next one below. b == 0 gives a / b, as NumPy.
+      const V r = fmod(a, b);
+      const V q = (a - r) / b;
+      const V below = select((r != V(0)) & ((r < V(0)) ^ (b < V(0))), q - V(1), q);
+      return select(b == V(0), a / b, rint(below));
     } else {
       return floor_divide(a, b);
     }

@@ -216,7 +216,12 @@ class Layer(Tracker):
         """
         if not self.built:
             self._build_for(args, kwargs)
-        return symbolic.compute_spec(self.call, args, kwargs)
+        return symbolic.compute_spec(self._call_cast, args, kwargs)
+
+    def _call_cast(self, *args: Any, **kwargs: Any) -> Any:
+        """`call` on inputs in the dtypes that `__call__` gives them."""
+        args, kwargs, _ = self._convert_inputs(args, kwargs)
+        return self.call(*args, **kwargs)
 
     # -- calling ------------------------------------------------------------------------------------
 

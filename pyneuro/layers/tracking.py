@@ -53,6 +53,15 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
+def _collect(container: Any, found: list[Any]) -> None:
+    """Append the tracked things in a container."""
+    for item in container.values() if isinstance(container, dict) else container:
+        if isinstance(item, _CONTAINERS):
+            _collect(item, found)
+        elif isinstance(item, _TRACKED) or hasattr(type(item), "tracked_metric"):
+            found.append(item)
+
+
 class Tracker:
     """Base of `Layer` that knows the state held in its attributes."""
 
@@ -112,13 +121,23 @@ class Tracker:
                 held[:] = [variable for variable in held if variable is not old]
 
     def _child_items(self) -> Iterator[tuple[str, Any]]:
-        """Everything held directly: (attribute path, layer, metric, seed generator or Variable)."""
+        """Everything held directly, with a name that leads to it: what files know it by."""
         for name, value in self._children.items():
             yield from _leaves(name, value)
 
+    def _held(self) -> list[Any]:
+        """Everything held directly: layers, metrics, seed generators, Variables in containers."""
+        found: list[Any] = []
+        for value in self._children.values():
+            if isinstance(value, _CONTAINERS):
+                _collect(value, found)
+            else:
+                found.append(value)
+        return found
+
     def _child_layers(self) -> list[Any]:
         """The layers held directly, in the order of their assignment."""
-        return unique(item for _, item in self._child_items() if isinstance(item, Tracker))
+        return unique([item for item in self._held() if isinstance(item, Tracker)])
 
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Any]:
         """This layer and the layers in it, outermost first, each once."""
@@ -195,17 +214,26 @@ class Tracker:
         self._track_variable(variable)
         return variable
 
-    def _own_weights(self) -> list[Variable]:
-        held = [item for _, item in self._child_items() if isinstance(item, Variable)]
-        return [*self._own_trainable, *self._own_frozen, *held]
+    def _collect_weights(self, found: dict[int, Variable]) -> None:
+        """Put own weights, then those of layers within, into a dict by identity."""
+        for variable in self._own_trainable:
+            found[id(variable)] = variable
+        for variable in self._own_frozen:
+            found[id(variable)] = variable
+        held = self._held()
+        for item in held:
+            if isinstance(item, Variable):
+                found[id(item)] = item
+        for item in held:
+            if isinstance(item, Tracker):
+                item._collect_weights(found)
 
     @property
     def weights(self) -> list[Variable]:
         """All weights of this layer and of those in it."""
-        found = self._own_weights()
-        for layer in self._child_layers():
-            found.extend(layer.weights)
-        return unique(found)
+        found: dict[int, Variable] = {}
+        self._collect_weights(found)
+        return list(found.values())
 
     @property
     def trainable_weights(self) -> list[Variable]:
@@ -222,8 +250,10 @@ class Tracker:
     @property
     def variables(self) -> list[Variable]:
         """The weights and the state of random generators."""
-        found = self._own_weights()
-        for _, item in self._child_items():
+        held = self._held()
+        found = [*self._own_trainable, *self._own_frozen]
+        found += [item for item in held if isinstance(item, Variable)]
+        for item in held:
             if isinstance(item, SeedGenerator):
                 found.append(item.state)
             elif isinstance(item, Tracker):
@@ -251,7 +281,7 @@ class Tracker:
     def metrics(self) -> list[Any]:
         """The metrics held by this layer and by those in it."""
         found: list[Any] = []
-        for _, item in self._child_items():
+        for item in self._held():
             if hasattr(type(item), "tracked_metric"):
                 found.append(item)
             elif isinstance(item, Tracker):

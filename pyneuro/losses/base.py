@@ -120,7 +120,7 @@ def convert_pair(loss: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     return align(loss, true, pred)
 
 
-def _weights_for(values: Tensor, sample_weight: Any) -> Tensor:
+def _weights_for(values: Tensor, sample_weight: Any, what: str = "sample_weight") -> Tensor:
     """Sample weights as a tensor that multiplies the values: of the same or of fewer first axes."""
     weight = sample_weight if isinstance(sample_weight, Tensor) else convert(sample_weight)
     if weight.dtype != values.dtype:
@@ -136,8 +136,8 @@ def _weights_for(values: Tensor, sample_weight: Any) -> Tensor:
             weight = ops.reshape(weight, shape + (1,) * (len(wanted) - len(shape)))
     if not fits:
         raise ShapeError(
-            f"sample_weight has the shape {shape}, but the loss has one value for each of {wanted}; "
-            "give one weight for each sample, or for each value"
+            f"{what} has the shape {shape}, but the loss has one value for each of {wanted}; it must "
+            "have one entry for each sample, or for each value"
         )
     return weight
 
@@ -195,11 +195,20 @@ def _masked_weights(
     values: Tensor, weight: Tensor | None, mask: Any, reduction: str | None
 ) -> Tensor:
     """Weights that are zero where masked, and for a mean larger elsewhere by all / valid."""
-    mask = _weights_for(values, mask)
+    mask = _weights_for(values, mask, "the mask of y_pred")
     if reduction in ("mean", "sum_over_batch_size"):
         total = float(math.prod(mask.shape))
         mask = mask * (total / (ops.sum(mask) + 1e-7))
     return mask if weight is None else weight * mask
+
+
+def _converted(convert_one: Callable[[Any], Any], value: Any) -> Any:
+    """A structure of tensors from one of anything; nested lists of numbers are one tensor."""
+    if not tree.is_nested(value):
+        return convert_one(value)
+    if all(isinstance(leaf, (bool, int, float)) for leaf in tree.flatten(value)):
+        return convert_one(value)
+    return tree.map_structure(convert_one, value)
 
 
 class Loss:
@@ -268,8 +277,8 @@ class Loss:
             ShapeError: targets, predictions and weights do not fit.
         """
         mask = get_mask(y_pred)
-        y_pred = tree.map_structure(self._convert_pred, y_pred)
-        y_true = tree.map_structure(self._convert_true, y_true)
+        y_pred = _converted(self._convert_pred, y_pred)
+        y_true = _converted(self._convert_true, y_true)
         values = self.call(y_true, y_pred)
         own_mask = get_mask(values)  # set where the loss itself leaves values out
         if own_mask is not None:

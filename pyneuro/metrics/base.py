@@ -310,19 +310,25 @@ class MeanMetricWrapper(Mean):
 
         Args:
             y_true: targets.
-            y_pred: predictions; a mask that they carry is heeded where weights are given.
+            y_pred: predictions; where they carry a mask, masked values do not count.
             sample_weight: weights of the samples.
         """
-        mask = get_mask(y_pred)
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
-        if sample_weight is not None and mask is not None:
-            mask = ops.cast(mask, self.dtype)
-            weight = ops.cast(convert(sample_weight), self.dtype)
-            if len(weight.shape) < len(mask.shape):
-                extra = (1,) * (len(mask.shape) - len(weight.shape))
-                weight = ops.reshape(weight, (*weight.shape, *extra))
-            sample_weight = weight * mask
+        mask = get_mask(y_pred)
+        if mask is not None and len(mask.shape) <= len(values.shape):
+            sample_weight = self._masked(mask, sample_weight)
         super().update_state(values, sample_weight=sample_weight)
+
+    def _masked(self, mask: Any, sample_weight: Any) -> Tensor:
+        """Sample weights that are zero where masked."""
+        mask = ops.cast(mask, self.dtype)
+        if sample_weight is None:
+            return mask
+        weight = ops.cast(convert(sample_weight), self.dtype)
+        missing = len(mask.shape) - len(weight.shape)
+        if missing > 0:
+            weight = ops.reshape(weight, (*weight.shape, *(1,) * missing))
+        return weight * mask
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

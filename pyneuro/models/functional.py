@@ -73,6 +73,9 @@ class Functional(Model):
         yield from self._named_children(self._graph_layers)
         yield from super()._child_items()
 
+    def _held(self) -> list[Any]:
+        return [*self._graph_layers, *super()._held()]
+
     @property
     def layers(self) -> list[Any]:
         """The layers from the inputs to the outputs."""
@@ -201,7 +204,7 @@ class Functional(Model):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Shape and dtype of the outputs for symbolic inputs."""
         kwargs.pop("training", None)
-        return symbolic.compute_spec(self.call, args, kwargs)
+        return symbolic.compute_spec(self._call_cast, args, kwargs)
 
     # -- configs ------------------------------------------------------------------------------------
 
@@ -229,8 +232,8 @@ class Functional(Model):
             "name": self.name,
             "trainable": self.trainable,
             "layers": layers,
-            "input_layers": tree.map_structure(names.history, self._inputs_structure),
-            "output_layers": tree.map_structure(names.history, self._outputs_structure),
+            "input_layers": names.argument(self._inputs_structure),
+            "output_layers": names.argument(self._outputs_structure),
         }
 
     @classmethod
@@ -291,20 +294,21 @@ class _RecordNames:
 
     def call(self, record: Any) -> dict[str, Any]:
         return {
-            "args": [self._argument(arg) for arg in record.args],
-            "kwargs": {name: self._argument(value) for name, value in record.kwargs.items()},
+            "args": [self.argument(arg) for arg in record.args],
+            "kwargs": {name: self.argument(value) for name, value in record.kwargs.items()},
         }
 
-    def _argument(self, value: Any) -> Any:
+    def argument(self, value: Any) -> Any:
+        """A value with its symbolic tensors and tuples written down."""
         if isinstance(value, KerasTensor):
             return self.history(value)
         if isinstance(value, tuple):  # JSON has lists only, and an index that is a tuple is no list
-            parts = [self._argument(v) for v in value]
+            parts = [self.argument(v) for v in value]
             return {"class_name": "__tuple__", "config": {"value": parts}}
         if isinstance(value, list):
-            return [self._argument(v) for v in value]
+            return [self.argument(v) for v in value]
         if isinstance(value, dict):
-            return {key: self._argument(v) for key, v in value.items()}
+            return {key: self.argument(v) for key, v in value.items()}
         return serialize_keras_object(value)
 
 

@@ -142,7 +142,7 @@ class Model(Trainer, Layer):
         inputs = tree.map_shape_structure(
             lambda shape: KerasTensor(tuple(shape), dtype=self.compute_dtype), input_shape
         )
-        symbolic.compute_spec(self.call, (inputs,), {})
+        symbolic.compute_spec(self._call_cast, (inputs,), {})
 
     def _build_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A model without a `build` of its own is built by its first call."""

@@ -126,6 +126,9 @@ class Sequential(Model):
         yield from self._named_children(self._stack)
         yield from super()._child_items()
 
+    def _held(self) -> list[Any]:
+        return [*self._stack, *super()._held()]
+
     @property
     def layers(self) -> list[Any]:
         """The layers, without an `InputLayer`."""
@@ -186,7 +189,7 @@ class Sequential(Model):
         kwargs.pop("training", None)
         if not self.built:
             self._build_for(args, kwargs)
-        return compute_spec(self.call, args, kwargs)
+        return compute_spec(self._call_cast, args, kwargs)
 
     def _symbolic(self, what: str, position: int) -> Any:
         if not self._tensors:

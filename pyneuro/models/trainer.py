@@ -14,10 +14,10 @@ __all__ = ["Trainer"]
 def held_metrics(layer: Any) -> list[Any]:
     """The metrics that a layer and those in it hold in attributes; not what they were compiled with."""
     found: list[Any] = []
-    for _, item in layer._child_items():
+    for item in layer._held():
         if hasattr(type(item), "tracked_metric"):
             found.append(item)
-        elif hasattr(item, "_child_items"):
+        elif hasattr(item, "_held"):
             found.extend(held_metrics(item))
     return found
 
@@ -27,7 +27,7 @@ class Trainer:
 
     stop_training: bool
     losses: list[Any]
-    _child_items: Any
+    _held: Any
     _child_layers: Any
 
     def _start_trainer(self) -> None:
@@ -127,7 +127,7 @@ class Trainer:
         found: list[Any] = []
         recipe = self.recipe
         compiled = recipe.all_metrics() if recipe is not None else []
-        own = [item for _, item in self._child_items() if hasattr(type(item), "tracked_metric")]
+        own = [item for item in self._held() if hasattr(type(item), "tracked_metric")]
         found = [*compiled[:1], *own, *compiled[1:]]
         for layer in self._child_layers():
             found.extend(held_metrics(layer))
@@ -153,7 +153,7 @@ class Trainer:
 
     def get_metrics_result(self) -> Any:
         """The results of the metrics so far, a mapping by name that is read when looked at."""
-        return Results(self.metrics)
+        return Results(lambda: self.metrics)
 
     # -- steps: to be overridden --------------------------------------------------------------------
 

@@ -59,8 +59,9 @@ def custom(
     """Run a user's native op.
 
     Args:
-        vtable: the address of a `pn_custom_op` (`pyneuro/custom_op.h`), as a number or a ctypes
-            pointer. The structure and the code that it points to must stay in memory for good.
+        vtable: the address of a `pn_custom_op` (`pyneuro/custom_op.h`), as a number or
+            `ctypes.c_void_p`, or such a `ctypes.Structure`. It and the code that it points to must
+            stay in memory for good.
         *inputs: tensors, as many as the op takes.
         gradient: a function of (inputs, outputs, gradients of the outputs) that returns a gradient
             or `None` for each input, made of tensors. An op has one: give the same each time.
@@ -83,13 +84,15 @@ def custom(
 
 
 def _address(vtable: Any) -> int:
-    if isinstance(vtable, int) and not isinstance(vtable, bool):
-        address: int | None = vtable
+    address: int | None
+    if isinstance(vtable, ctypes.c_void_p):
+        address = vtable.value
+    elif isinstance(vtable, ctypes.Structure):
+        address = ctypes.addressof(vtable)
+    elif isinstance(vtable, int) and not isinstance(vtable, bool):
+        address = vtable
     else:
-        try:
-            address = ctypes.cast(vtable, ctypes.c_void_p).value
-        except (ctypes.ArgumentError, TypeError):
-            raise ArgumentError(f"custom: vtable must be a pointer, got {vtable!r}") from None
+        raise ArgumentError(f"custom: vtable must be an address, got {vtable!r}")
     if not address:
         raise ArgumentError("custom: vtable is a null pointer")
     return address

@@ -413,7 +413,7 @@ class Optimizer:
 
     def _average(self, step: Tensor) -> None:
         # The first update starts the average from the weights themselves, as in Keras.
-        keep = ops.where(ops.equal(step, 1), 0.0, self.ema_momentum)
+        keep = ops.cast(ops.not_equal(step, 1), "float64") * float(self.ema_momentum)
         averages = []
         for average, variable in zip(self._averages, self._trainable_variables, strict=True):
             share = ops.cast(keep, variable.dtype)

@@ -27,25 +27,25 @@ class Results(Mapping[str, Any]):
     """The results of metrics by name, read from them when first looked at.
 
     Args:
-        metrics: the metrics; a result that is a dict stands for its entries.
+        metrics: gives the metrics; a result that is a dict stands for its entries.
 
     Example:
         >>> from pyneuro.metrics import Mean
         >>> metric = Mean(name="loss")
         >>> metric.update_state([2.0])
-        >>> dict(Results([metric]))
+        >>> dict(Results(lambda: [metric]))
         {'loss': 2.0}
     """
 
     __slots__ = ("_metrics", "_values")
 
-    def __init__(self, metrics: list[Any]) -> None:
-        self._metrics: list[Any] | None = metrics
+    def __init__(self, metrics: Callable[[], list[Any]]) -> None:
+        self._metrics: Callable[[], list[Any]] | None = metrics
         self._values: dict[str, float] = {}
 
     def _read(self) -> dict[str, float]:
         if self._metrics is not None:
-            self._values = read({m.name: m.result() for m in self._metrics})
+            self._values = read({m.name: m.result() for m in self._metrics()})
             self._metrics = None
         return self._values
 
