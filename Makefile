@@ -1,5 +1,6 @@
-# The commands; each works by itself from a fresh clone. They need python3 (3.11 or newer) with venv and headers, and
-# a C++ compiler; everything else is installed into .venv. The build folder is kept: only what changed is compiled.
+# The commands; each works by itself from a fresh clone. They need python3 (3.11 or newer) with venv and
+# headers, and a C++ compiler; everything else is installed into .venv. The build folder is kept: only what
+# changed is compiled again.
 PYTHON ?= python3
 CXX ?= g++
 export CXX
@@ -28,6 +29,15 @@ demo: $(venv)/with-demo
 test: $(venv)/with-test
 	$(bin)/pytest
 
+bench: $(venv)/with-test
+	@if echo '#include <benchmark/benchmark.h>' | $(CXX) -x c++ -E - >/dev/null 2>&1; then \
+	  $(native_bench); \
+	else \
+	  echo "no native rows: Google Benchmark is missing; on Debian: apt-get install libbenchmark-dev"; \
+	fi
+	$(bin)/python bench/python/ops.py
+	$(bin)/python bench/python/training.py
+
 lint: $(venv)/with-dev
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
@@ -50,6 +60,12 @@ $(venv)/tools: pyproject.toml
 	$(bin)/pip install --quiet pybind11 $$($(bin)/python -c \
 	  'from scikit_build_core.build import get_requires_for_build_editable as needs; print(*needs())')
 	@touch $@
+
+define native_bench
+PATH="$(CURDIR)/$(bin):$$PATH"; \
+cmake -S . -B build/bench -DPYNEURO_PYTHON=OFF -DPYNEURO_BENCH=ON >/dev/null && \
+cmake --build build/bench --parallel && build/bench/pyneuro/pyneuro_bench
+endef
 
 define check_machine
 missing=; \

@@ -19,8 +19,8 @@ from pyneuro import callbacks, layers, losses, optimizers
 def load(seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Images and labels to train on, to validate with, and to hold out: 64, 11 and 25 % of all.
 
-    Each holds the ten digits in equal shares. What is trained on is also shown moved by one pixel up,
-    down, left and right, for a digit remains what it is.
+    Each holds the ten digits in equal shares. What is trained on is also shown moved by one pixel
+    up, down, left and right: a digit stays the same digit.
     """
     digits = load_digits()
     images, labels = digits.images.astype("float32"), digits.target.astype("int32")

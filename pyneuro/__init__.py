@@ -120,7 +120,6 @@ _HOMES = {
     "StateScope": "variable",
     "Tensor": "tensor",
     "Variable": "variable",
-    "capture": "capture",
     "enable_grad": "autograd",
     "grad": "autograd",
     "name_scope": "naming",
@@ -129,6 +128,8 @@ _HOMES = {
 }
 # Modules with another public name than their own.
 _RENAMED = {"dtype_policies": "policies"}
+# Modules that compute nothing.
+_BARE = frozenset({"config", "errors", "tree", "dtype_policies", "device"})
 
 
 def version() -> str:
@@ -144,13 +145,13 @@ def version() -> str:
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return version()
-    home = _HOMES.get(name)
-    if home is not None:
-        thing = getattr(importlib.import_module(f".{home}", __name__), name)
-    elif name in __all__:
-        thing = importlib.import_module(f".{_RENAMED.get(name, name)}", __name__)
-    else:
+    if name not in __all__:  # also how `from . import module` asks for one before it loads it
         raise AttributeError(f"module 'pyneuro' has no attribute {name!r}")
+    if name not in _BARE:
+        importlib.import_module(".ops", __name__)  # whoever computes needs the gradient rules there
+    home = _HOMES.get(name)
+    module = importlib.import_module(f".{home or _RENAMED.get(name, name)}", __name__)
+    thing = module if home is None else getattr(module, name)
     globals()[name] = thing  # found at once from now on
     return thing
 

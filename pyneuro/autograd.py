@@ -167,6 +167,11 @@ class _Walk:
                 node.release()
 
     def _step(self, node: Any, g: Any) -> None:
+        if node.released:
+            raise GradientError(
+                f"{node.op}: backward has already gone through here and freed what the tape kept; call "
+                "it with retain_graph=True to go twice"
+            )
         sources = node.sources
         outputs = node.source_outputs
         for i, gi in enumerate(_input_gradients(node, sources, g)):

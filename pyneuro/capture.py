@@ -9,6 +9,8 @@ tensors. Python state that no tensor shows (counters, `numpy.random`, attributes
 from __future__ import annotations
 
 import functools
+import sys
+import types
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -273,3 +275,13 @@ def capture(function: Callable[P, R], *, strict: bool = True) -> Captured[P, R]:
         1
     """
     return Captured(function, strict)
+
+
+class _CallableModule(types.ModuleType):
+    """`pyneuro.capture` is this module as soon as anything imports it, and the public function besides."""
+
+    def __call__(self, function: Callable[P, R], *, strict: bool = True) -> Captured[P, R]:
+        return capture(function, strict=strict)
+
+
+sys.modules[__name__].__class__ = _CallableModule

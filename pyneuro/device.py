@@ -5,8 +5,10 @@ There are two devices: "cpu", and "meta", on which tensors have a shape and a dt
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from . import _core
@@ -178,3 +180,13 @@ def _fail_allocation(after: int) -> Iterator[None]:
         yield
     finally:
         _core.fail_allocation_after(-1)
+
+
+class _CallableModule(types.ModuleType):
+    """`pyneuro.device` is this module, and as in Keras the function `device` besides."""
+
+    def __call__(self, name: str) -> AbstractContextManager[None]:
+        return device(name)
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -40,7 +40,7 @@ class StateScope:
     Example:
         >>> v = Variable(1.0)
         >>> with StateScope() as scope:
-        ...     v.assign(2.0)
+        ...     _ = v.assign(2.0)
         ...     inside = float(v)
         >>> inside, float(v)
         (2.0, 1.0)
@@ -98,7 +98,6 @@ class Variable(Tensor):
     Example:
         >>> v = Variable([1.0, 2.0], name="v")
         >>> v.assign_add([1.0, 1.0])
-        >>> v
         Variable(name='v', value=[2., 3.])
     """
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = ["pyneuro"] + [
     found.name
     for found in pkgutil.walk_packages(pyneuro.__path__, "pyneuro.")
-    if not found.name.endswith(("__main__", "_core"))
+    if not found.name.endswith(("__main__", "_core")) and "libpyneuro" not in found.name
 ]
 
 

@@ -3,6 +3,7 @@
 Runs where PyTorch is installed; it is no requirement of the tests.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -42,7 +43,7 @@ OPTIMIZERS: dict[str, tuple[Callable[[], Optimizer], Callable[[Any], Any]]] = {
 
 def weights(dtype: str) -> list[np.ndarray]:
     rng = np.random.default_rng(1)
-    shapes = [s for i, o in zip(SIZES, SIZES[1:], strict=False) for s in ((i, o), (o,))]
+    shapes = [s for i, o in itertools.pairwise(SIZES) for s in ((i, o), (o,))]
     return [rng.normal(0, 0.3, shape).astype(dtype) for shape in shapes]
 
 

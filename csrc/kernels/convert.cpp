@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "simd/half.h"
+#include "simd/widen.h"
 
 namespace pyneuro {
 namespace {
@@ -78,6 +79,20 @@ template <class To, class Lane>
   }
 }
 
+/// A full vector from memory.
+template <class Lane, class From>
+[[gnu::always_inline]] inline Vec<Lane> take(const From* from) {
+  constexpr bool small = std::is_integral_v<From> && sizeof(From) < 4;
+  if constexpr (small && std::is_same_v<Lane, int32_t>)
+    return simd::load_widened(from);
+  else if constexpr (small && std::is_same_v<Lane, float>)
+    return simd::convert<float>(simd::load_widened(from));
+  else if constexpr (std::is_same_v<From, BFloat16>)
+    return simd::bfloat16_bits_to_float(simd::load_widened(&from->bits));
+  else
+    return simd::load_as<Lane>(from);
+}
+
 template <class To, class From>
 void convert(void* to_bytes, const void* from_bytes, int64_t n) noexcept {
   using Lane = decltype(carrier<To, From>());
@@ -85,7 +100,7 @@ void convert(void* to_bytes, const void* from_bytes, int64_t n) noexcept {
   const auto* from = static_cast<const From*>(from_bytes);
   auto* to = static_cast<To*>(to_bytes);
   int64_t i = 0;
-  for (; i + kStep <= n; i += kStep) put(to + i, simd::load_as<Lane>(from + i), kStep);
+  for (; i + kStep <= n; i += kStep) put(to + i, take<Lane>(from + i), kStep);
   if (i < n) {
     const int rest = static_cast<int>(n - i);
     put(to + i, simd::load_as<Lane>(from + i, rest), rest);

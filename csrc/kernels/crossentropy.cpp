@@ -2,7 +2,7 @@
 // the last axis of dense arrays, so every sample is a row. Labels are checked here.
 #include "kernels/indices.h"
 #include "kernels/kernels.h"
-#include "kernels/lines.h"
+#include "kernels/rows.h"
 
 namespace pyneuro {
 namespace {
@@ -60,20 +60,54 @@ T loss(LineSource<T>& logits, LineSource<T>& target, int64_t first, int64_t n) {
   return -sum;
 }
 
-/// dx[c] = g (exp(x[c] - most) / total * weight - target(c)).
-template <class T, class Target>
-void gradient(LineSource<T>& logits, LineSource<T>& other, LineSink<T>& dx, int64_t first, int64_t n,
-              T g, T weight, Target&& target) {
+/// y(at, softmax of lanes) into dx, lane by lane: the walk of both gradients. `weight` scales softmax.
+template <class T, class Finish>
+void map_softmax(LineSource<T>& logits, LineSink<T>& dx, int64_t first, int64_t n, T weight,
+                 Finish&& finish) {
   using V = Vec<T>;
-  const LogSum<T> row = log_sum(logits, first, n);
-  const V most(row.most), scale(weight / row.total);
-  for_lines(logits, other, first, n, [&](const T* x, const T* t, int64_t at, int64_t m) {
-    T* y = dx.line(first + at);
-    for_vectors<T>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-      const V softmax = exp(load_some(x + i, lanes) - most) * scale;
-      store_some(y + i, V(g) * (softmax - target(t, at + i, i, lanes)), lanes);
-    });
+  const T most = row_max(logits, first, n);
+  const bool held = holds(dx, n);
+  const T total = held ? store_exp(logits, dx, first, n, most) : row_exp_sum(logits, first, n, most);
+  const V scale(weight / total);
+  for (int64_t at = 0; at < n; at += kLine) {
+    const int64_t m = smaller(kLine, n - at);
+    T* y = held ? dx.line(first) + at : dx.line(first + at);
+    if (held) {
+      finish(at, m, y, [=](int64_t i, int lanes) { return load_some(y + i, lanes) * scale; });
+    } else {
+      const T* x = logits.line(first + at, m);
+      finish(at, m, y, [=](int64_t i, int lanes) {
+        return exp(load_some(x + i, lanes) - V(most)) * scale;
+      });
+    }
     dx.flush(first + at, m);
+  }
+}
+
+/// dx[c] = g (exp(x[c] - most) / total * weight - target[c]).
+template <class T>
+void gradient(LineSource<T>& logits, LineSource<T>& target, LineSink<T>& dx, int64_t first, int64_t n,
+              T g, T weight) {
+  map_softmax(logits, dx, first, n, weight, [&](int64_t at, int64_t m, T* y, auto softmax) {
+    const T* t = target.line(first + at, m);
+    for_vectors<T>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+      store_some(y + i, Vec<T>(g) * (softmax(i, lanes) - load_some(t + i, lanes)), lanes);
+    });
+  });
+}
+
+/// The same where the target is 1 at one class.
+template <class T>
+void sparse_gradient(LineSource<T>& logits, LineSink<T>& dx, int64_t first, int64_t n, T g,
+                     int64_t label) {
+  map_softmax(logits, dx, first, n, T(1), [&](int64_t at, int64_t m, T* y, auto softmax) {
+    const int64_t c = label - at;
+    const bool here = c >= 0 && c < m;
+    const T at_label = here ? softmax(c, 1)[0] : T(0);
+    for_vectors<T>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+      store_some(y + i, Vec<T>(g) * softmax(i, lanes), lanes);
+    });
+    if (here) y[c] = g * (at_label - T(1));
   });
 }
 
@@ -89,9 +123,85 @@ void for_samples(Context& ctx, int64_t samples, int64_t classes, F&& f) {
 
 int64_t classes_of(const View& logits) { return logits.shape.back(); }
 
+/// Short rows, turned: f(strip, first sample) sees logits as the strip's x and `other`, if not null, as
+/// its g; what it leaves in the strip's y goes to `to`, if not null.
+template <class T, class F>
+void for_turned(Context& ctx, const View& logits, const View* other, const View* to, F&& f) {
+  const int64_t n = classes_of(logits), samples = logits.size() / n;
+  for_samples(ctx, ceil_div(samples, kTurned), n * kTurned, [&](int64_t begin, int64_t count) {
+    LineSource<T> from_x(logits), from_other(other != nullptr ? *other : logits);
+    LineSink<T> sink(to != nullptr ? *to : logits);
+    TurnedRows<T> x, t, y;
+    LineSource<T> tile_x(x.data), tile_t(other != nullptr ? t.data : x.data);
+    LineSink<T> tile_y(y.data);
+    for (int64_t tile = begin; tile < begin + count; ++tile) {
+      const int64_t first = tile * kTurned, rows = smaller(kTurned, samples - first);
+      x.read(from_x, first, rows, n);
+      if (other != nullptr) t.read(from_other, first, rows, n);
+      f(Strip<T>{tile_x, tile_t, tile_y, {0, rows, n}, rows}, first);
+      if (to != nullptr) y.write(sink, first, rows, n);
+    }
+  });
+}
+
+/// most[i] and total[i] of every column: what LogSum is to a row.
+template <class T>
+void log_sums(Strip<T> strip, T* most, T* total) {
+  strip.max_down(most);
+  strip.sum_down(total, [&](int64_t i, int lanes, Vec<T> x, Vec<T>, T*)
+                            __attribute__((always_inline)) {
+                              return exp(x - load_some(most + i, lanes));
+                            });
+}
+
+template <class T>
+void take_logs(T* x, int64_t n) {
+  for_vectors<T>(n, [&](int64_t i, int lanes) {
+    store_some(x + i, log(load_some(x + i, lanes)), lanes);
+  });
+}
+
+template <class T>
+void run_short_loss(Context& ctx, const View& logits, const View& target, const View& out) {
+  using V = Vec<T>;
+  for_turned<T>(ctx, logits, &target, nullptr, [&](Strip<T> strip, int64_t first) {
+    T most[kRoom], total[kRoom];
+    log_sums(strip, most, total);
+    take_logs(total, strip.cols);
+    LineSink<T> to(out);
+    T* losses = to.line(first);
+    T sums[kRoom];
+    strip.sum_down(sums, [&](int64_t i, int lanes, V x, V p, T*) __attribute__((always_inline)) {
+      const V term = p * ((x - load_some(most + i, lanes)) - load_some(total + i, lanes));
+      return select(p == V(0), V(0), term);
+    });
+    for (int64_t i = 0; i < strip.cols; ++i) losses[i] = -sums[i];
+    to.flush(first, strip.cols);
+  });
+}
+
+template <class T>
+void run_short_gradient(Context& ctx, const View& logits, const View& target, const View& g,
+                        const View& out) {
+  using V = Vec<T>;
+  for_turned<T>(ctx, logits, &target, &out, [&](Strip<T> strip, int64_t first) {
+    T most[kRoom], scale[kRoom], weight[kRoom];
+    log_sums(strip, most, scale);
+    strip.sum_down(weight, [](int64_t, int, V, V p, T*) { return p; });
+    for (int64_t i = 0; i < strip.cols; ++i) scale[i] = weight[i] / scale[i];
+    LineSource<T> from_g(g);
+    const T* scales = from_g.line(first, strip.cols);
+    strip.map([&](int64_t i, int lanes, V x, V p) __attribute__((always_inline)) {
+      const V softmax = exp(x - load_some(most + i, lanes)) * load_some(scale + i, lanes);
+      return load_some(scales + i, lanes) * (softmax - p);
+    });
+  });
+}
+
 template <class T>
 void run_loss(Context& ctx, const View& logits, const View& target, const View& out) {
   const int64_t n = classes_of(logits);
+  if (n <= kShort) return run_short_loss<T>(ctx, logits, target, out);
   for_samples(ctx, out.size(), n, [&](int64_t begin, int64_t count) {
     LineSource<T> x(logits), t(target);
     LineSink<T> to(out);
@@ -105,14 +215,14 @@ template <class T>
 void run_gradient(Context& ctx, const View& logits, const View& target, const View& g,
                   const View& out) {
   const int64_t n = classes_of(logits);
+  if (n <= kShort) return run_short_gradient<T>(ctx, logits, target, g, out);
   for_samples(ctx, g.size(), n, [&](int64_t begin, int64_t count) {
     LineSource<T> x(logits), t(target), from_g(g);
     LineSink<T> dx(out);
     const T* scales = from_g.line(begin, count);
     for (int64_t i = 0; i < count; ++i) {
       const int64_t first = (begin + i) * n;
-      gradient(x, t, dx, first, n, scales[i], sum_of(t, first, n),
-               [](const T* p, int64_t, int64_t at, int lanes) { return load_some(p + at, lanes); });
+      gradient(x, t, dx, first, n, scales[i], sum_of(t, first, n));
     }
   });
 }
@@ -134,8 +244,52 @@ int64_t checked_label(Context& ctx, const char* op, const View& label, int64_t s
 }
 
 template <class T>
+void run_short_sparse_loss(Context& ctx, const View& logits, const View& label, const View& out) {
+  const int64_t n = classes_of(logits);
+  for_turned<T>(ctx, logits, nullptr, nullptr, [&](Strip<T> strip, int64_t first) {
+    T most[kRoom], total[kRoom];
+    log_sums(strip, most, total);
+    take_logs(total, strip.cols);
+    LineSink<T> to(out);
+    T* losses = to.line(first);
+    for (int64_t i = 0; i < strip.cols; ++i) {
+      const int64_t c = checked_label(ctx, "sparse_crossentropy", label, first + i, n);
+      const T* x = strip.x.line(larger(c, 0) * strip.cols, strip.cols);
+      losses[i] = c < 0 ? T(0) : total[i] - (x[i] - most[i]);
+    }
+    to.flush(first, strip.cols);
+  });
+}
+
+template <class T>
+void run_short_sparse_gradient(Context& ctx, const View& logits, const View& label, const View& g,
+                               const View& out) {
+  using V = Vec<T>;
+  const int64_t n = classes_of(logits);
+  for_turned<T>(ctx, logits, nullptr, &out, [&](Strip<T> strip, int64_t first) {
+    T most[kRoom], scale[kRoom];
+    log_sums(strip, most, scale);
+    for (int64_t i = 0; i < strip.cols; ++i) scale[i] = T(1) / scale[i];
+    strip.map([&](int64_t i, int lanes, V x, V) __attribute__((always_inline)) {
+      return exp(x - load_some(most + i, lanes)) * load_some(scale + i, lanes);
+    });
+    for (int64_t i = 0; i < strip.cols; ++i) {
+      const int64_t c = checked_label(ctx, "sparse_crossentropy_grad", label, first + i, n);
+      if (c >= 0) strip.y.line(c * strip.cols)[i] -= T(1);
+    }
+    LineSource<T> from_g(g);
+    const T* scales = from_g.line(first, strip.cols);
+    for (int64_t c = 0; c < n; ++c) {
+      T* y = strip.y.line(c * strip.cols);
+      for (int64_t i = 0; i < strip.cols; ++i) y[i] = scales[i] * y[i];
+    }
+  });
+}
+
+template <class T>
 void run_sparse_loss(Context& ctx, const View& logits, const View& label, const View& out) {
   const int64_t n = classes_of(logits);
+  if (n <= kShort) return run_short_sparse_loss<T>(ctx, logits, label, out);
   for_samples(ctx, out.size(), n, [&](int64_t begin, int64_t count) {
     LineSource<T> x(logits);
     LineSink<T> to(out);
@@ -155,21 +309,15 @@ void run_sparse_loss(Context& ctx, const View& logits, const View& label, const 
 template <class T>
 void run_sparse_gradient(Context& ctx, const View& logits, const View& label, const View& g,
                          const View& out) {
-  using V = Vec<T>;
   const int64_t n = classes_of(logits);
+  if (n <= kShort) return run_short_sparse_gradient<T>(ctx, logits, label, g, out);
   for_samples(ctx, g.size(), n, [&](int64_t begin, int64_t count) {
     LineSource<T> x(logits), from_g(g);
     LineSink<T> dx(out);
     const T* scales = from_g.line(begin, count);
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t c = checked_label(ctx, "sparse_crossentropy_grad", label, begin + i, n);
-      gradient(x, x, dx, (begin + i) * n, n, scales[i], T(1),
-               [c](const T*, int64_t from, int64_t, int) __attribute__((always_inline)) {
-                 V hot(0);
-                 if (c >= from && c < from + V::kCount) hot.set(static_cast<int>(c - from), T(1));
-                 return hot;
-               });
-    }
+    for (int64_t i = 0; i < count; ++i)
+      sparse_gradient(x, dx, (begin + i) * n, n, scales[i],
+                      checked_label(ctx, "sparse_crossentropy_grad", label, begin + i, n));
   });
 }
 

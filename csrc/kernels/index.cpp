@@ -221,8 +221,9 @@ void one_hot(const OneHot& op, Context& ctx, In in, Out out) noexcept {
       const int64_t cols = smaller(strip, y.inner - col);
       char* to = out[0].as<char>() + (outer * y.n * y.inner + col) * static_cast<int64_t>(size);
       const int64_t pitch = y.inner * static_cast<int64_t>(size);
-      for (int64_t c = 0; c < y.n; ++c)
-        std::memset(to + c * pitch, 0, static_cast<size_t>(cols) * size);
+      const bool whole = strips == 1;  // then the classes lie side by side
+      for (int64_t c = 0; c < (whole ? 1 : y.n); ++c)
+        std::memset(to + c * pitch, 0, static_cast<size_t>(whole ? y.n * cols : cols) * size);
       for (int64_t i = 0; i < cols; ++i) {
         const int64_t c = read_integer(in[0], outer * y.inner + col + i);
         if (c >= 0 && c < y.n) std::memcpy(to + c * pitch + i * static_cast<int64_t>(size), one, size);

@@ -49,7 +49,7 @@ constexpr int64_t kMaxStrip = 512;      // columns of one pass
 constexpr int64_t kMinWidth = 64;       // narrower rows are taken several at a time
 
 struct Plan {
-  bool dense_first = false;  // groups whose strides do not merge: reduce a dense copy
+  bool dense_first = false;  // groups do not merge, or runs lie badly: reduce a dense copy
   bool columns = false;      // rows fold into one row; otherwise runs fold into one number
   Loops kept, reduced;       // outside of what follows
   int64_t n = 1, n_stride = 0;        // the innermost reduced loop
@@ -107,6 +107,16 @@ void cut_columns(Plan& p, bool may_widen) {
   p.strips = ceil_div(p.cols, p.strip);
 }
 
+/// Runs whose elements lie apart, while those of some other group lie side by side: one by one, they
+/// would fetch every cache line many times.
+bool runs_apart(const Group* groups, int count) {
+  if (count < 2 || !groups[count - 1].reduced || groups[count - 1].size <= kShort) return false;
+  const int64_t apart = groups[count - 1].stride;
+  for (int i = 0; i < count - 1; ++i)
+    if (groups[i].stride == 1 && (apart > 1 || apart < -1)) return true;
+  return false;
+}
+
 Plan make_plan(const Axes& axes, const View& x) {
   Plan p;
   bool reduced[kMaxRank] = {};
@@ -114,7 +124,8 @@ Plan make_plan(const Axes& axes, const View& x) {
     reduced[i] = axes.empty() || axes.contains(i) || axes.contains(i - x.rank());
   Group groups[kMaxRank];
   int count;
-  if (!make_groups(x.shape, x.strides, reduced, groups, count)) {
+  const bool uniform = make_groups(x.shape, x.strides, reduced, groups, count);
+  if (!uniform || runs_apart(groups, count)) {
     p.dense_first = true;
     make_groups(x.shape, dense_strides(x.shape), reduced, groups, count);
   }

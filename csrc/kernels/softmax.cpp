@@ -2,109 +2,15 @@
 //
 // With inner == 1 a row lies side by side and sums run across lanes. Otherwise, and for short rows, which
 // are turned around first, neighbours belong to different rows and sums run down the lanes.
-#include <limits>
-
 #include "kernels/kernels.h"
-#include "kernels/lines.h"
+#include "kernels/rows.h"
 
 namespace pyneuro {
 namespace {
 
 using simd::Vec;
 
-constexpr int64_t kShort = 32;     // rows up to this long are turned around, kTurned of them at a time
-constexpr int64_t kTurned = 64;
-constexpr int64_t kColumns = 256;  // most columns of one pass
-constexpr int64_t kRoom = kColumns + 16;  // a register more, which lets GCC see that stores stay inside
 constexpr int64_t kTaskElements = kSlice / 2;
-
-/// Where the columns' rows lie: element `first` and every `pitch` from there.
-struct Rows {
-  int64_t first, pitch, n;
-};
-
-template <class T>
-struct Strip {
-  LineSource<T>&x, &g;  // g is x for ops of one input
-  LineSink<T>& y;
-  Rows rows;
-  int64_t cols;
-
-  /// f(i, lanes, x, y) over all lines, which it may write.
-  template <class F>
-  [[gnu::always_inline]] void map(F&& f) {
-    for (int64_t r = 0; r < rows.n; ++r) {
-      const int64_t at = rows.first + r * rows.pitch;
-      const T *px = x.line(at, cols), *pg = g.line(at, cols);
-      T* py = y.line(at);
-      for_vectors<T>(cols, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-        store_some(py + i, f(i, lanes, load_some(px + i, lanes), load_some(pg + i, lanes)), lanes);
-      });
-      y.flush(at, cols);
-    }
-  }
-  /// sum[i] = f(i, lanes, x, g, y) over the lines of a column, 32 of them at a time; f may write y.
-  template <class F>
-  [[gnu::always_inline]] void sum_down(T* sum, F&& f) {
-    T partial[kRoom];
-    for (int64_t c = 0; c < cols; ++c) sum[c] = 0;
-    for (int64_t begin = 0; begin < rows.n; begin += 32) {
-      for (int64_t c = 0; c < cols; ++c) partial[c] = 0;
-      for (int64_t r = begin; r < smaller(rows.n, begin + 32); ++r) {
-        const int64_t at = rows.first + r * rows.pitch;
-        const T *px = x.line(at, cols), *pg = g.line(at, cols);
-        T* py = y.line(at);
-        for_vectors<T>(cols, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-          const Vec<T> term = f(i, lanes, load_some(px + i, lanes), load_some(pg + i, lanes), py + i);
-          store_some(partial + i, load_some(partial + i, lanes) + term, lanes);
-        });
-      }
-      for (int64_t c = 0; c < cols; ++c) sum[c] += partial[c];
-    }
-  }
-  void max_down(T* most) {
-    for (int64_t c = 0; c < cols; ++c) most[c] = -std::numeric_limits<T>::infinity();
-    for (int64_t r = 0; r < rows.n; ++r) {
-      const T* p = x.line(rows.first + r * rows.pitch, cols);
-      for_vectors<T>(cols, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-        store_some(most + i, maximum(load_some(most + i, lanes), load_some(p + i, lanes)), lanes);
-      });
-    }
-  }
-};
-
-/// One row, side by side.
-template <class T>
-struct Row {
-  LineSource<T>&x, &g;
-  LineSink<T>& y;
-  int64_t first, n;
-
-  template <class F>
-  [[gnu::always_inline]] void map(F&& f) {
-    for (int64_t at = 0; at < n; at += kLine) {
-      const int64_t m = smaller(kLine, n - at);
-      const T *px = x.line(first + at, m), *pg = g.line(first + at, m);
-      T* py = y.line(first + at);
-      for_vectors<T>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-        store_some(py + i, f(load_some(px + i, lanes), load_some(pg + i, lanes)), lanes);
-      });
-      y.flush(first + at, m);
-    }
-  }
-  template <class F>
-  [[gnu::always_inline]] T sum(F&& f) {
-    T total = 0;
-    for (int64_t at = 0; at < n; at += kLine) {
-      const int64_t m = smaller(kLine, n - at);
-      const T *px = x.line(first + at, m), *pg = g.line(first + at, m);
-      total += sum_vectors<T, 4>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-        return f(load_some(px + i, lanes), load_some(pg + i, lanes));
-      });
-    }
-    return total;
-  }
-};
 
 // ---- what each op does, along a row and down columns --------------------------------------------
 
@@ -113,24 +19,13 @@ struct SoftmaxRule {
   static void row(Row<T> row) {
     using V = Vec<T>;
     const V most(row_max(row.x, row.first, row.n));
-    if (!row.y.stays() && row.n > kLine) {  // no room for the exponentials: they are computed again
+    if (!holds(row.y, row.n)) {  // no room for the exponentials: they are computed again
       const V scale = V(1) / V(row_exp_sum(row.x, row.first, row.n, most[0]));
       row.map([&](V x, V) { return exp(x - most) * scale; });
       return;
     }
-    T total = 0;
-    for (int64_t at = 0; at < row.n; at += kLine) {
-      const int64_t m = smaller(kLine, row.n - at);
-      const T* x = row.x.line(row.first + at, m);
-      T* y = row.y.line(row.first + at);
-      total += sum_vectors<T, 1>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-        const V e = exp(load_some(x + i, lanes) - most);
-        store_some(y + i, e, lanes);
-        return e;
-      });
-    }
+    const V scale = V(1) / V(store_exp(row.x, row.y, row.first, row.n, most[0]));
     T* y = row.y.line(row.first);
-    const V scale = V(1) / V(total);
     for_vectors<T>(row.n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
       store_some(y + i, load_some(y + i, lanes) * scale, lanes);
     });
@@ -240,7 +135,8 @@ void run_rows(Context& ctx, const View& x, const View& g, const View& y, int64_t
 template <class Rule, class T>
 void run_columns(Context& ctx, const View& x, const View& g, const View& y, int64_t outer, int64_t n,
                  int64_t inner) {
-  const int64_t most = smaller(kColumns, larger(16, kLine / n / 16 * 16));
+  // Columns enough for long lines, and few enough that a strip stays in the second-level cache.
+  const int64_t most = smaller(kColumns, larger(64, kSlice / n / 16 * 16));
   const int64_t strip = balanced(inner, most, 16), strips = ceil_div(inner, strip);
   const int64_t units = outer * strips, per_task = larger(1, kTaskElements / (n * strip));
   ctx.parallel_for(ceil_div(units, per_task), [&](int64_t task) {
@@ -255,28 +151,22 @@ void run_columns(Context& ctx, const View& x, const View& g, const View& y, int6
   });
 }
 
-/// kTurned rows of n become n rows of kTurned, and back.
 template <class Rule, class T>
 void run_turned(Context& ctx, const View& x, const View& g, const View& y, int64_t outer, int64_t n) {
   const int64_t tiles = ceil_div(outer, kTurned), per_task = larger(1, kTaskElements / (n * kTurned));
   ctx.parallel_for(ceil_div(tiles, per_task), [&](int64_t task) {
     LineSource<T> from_x(x), from_g(g);
     LineSink<T> to(y);
-    alignas(64) T turned_x[kTurned * kShort], turned_g[kTurned * kShort], result[kTurned * kShort];
+    TurnedRows<T> turned_x, turned_g, result;
     for (int64_t tile = task * per_task; tile < smaller(tiles, (task + 1) * per_task); ++tile) {
       const int64_t first = tile * kTurned, rows = smaller(kTurned, outer - first);
-      auto turn = [&](LineSource<T>& from, T* turned) {
-        const T* p = from.line(first * n, rows * n);
-        copy_block(sizeof(T), {turned, rows, 1}, {const_cast<T*>(p), 1, n}, n, rows);
-      };
-      turn(from_x, turned_x);
-      if (g.data != x.data) turn(from_g, turned_g);
-      LineSource<T> tile_x(turned_x), tile_g(g.data != x.data ? turned_g : turned_x);
-      LineSink<T> tile_y(result);
+      turned_x.read(from_x, first, rows, n);
+      if (g.data != x.data) turned_g.read(from_g, first, rows, n);
+      LineSource<T> tile_x(turned_x.data);
+      LineSource<T> tile_g(g.data != x.data ? turned_g.data : turned_x.data);
+      LineSink<T> tile_y(result.data);
       Rule::template columns<T>({tile_x, tile_g, tile_y, {0, rows, n}, rows});
-      T* back = to.line(first * n);
-      copy_block(sizeof(T), {back, n, 1}, {result, 1, rows}, rows, n);
-      to.flush(first * n, rows * n);
+      result.write(to, first, rows, n);
     }
   });
 }

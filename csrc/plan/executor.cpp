@@ -82,7 +82,7 @@ void Executor::bind(char* arena, std::span<const Array> inputs, std::vector<Arra
                                    program_.inputs.size(), " were recorded"));
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value& v = program_.inputs[i];
-    if (inputs[i].spec() != v.spec() || !inputs[i].dense() || inputs[i].device() != Device::Cpu)
+    if (inputs[i].spec() != v.spec() || !inputs[i].dense() || !inputs[i].has_elements())
       raise(ErrorKind::Capture, join("replay: input ", i, " is ", inputs[i].spec(), ", but ",
                                      v.spec(), " was recorded"));
     bound_[size_t(v.buffer)] = inputs[i];

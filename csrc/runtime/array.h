@@ -93,6 +93,7 @@ class Array {
   Layout layout() const noexcept { return {spec_.shape, strides_, offset_}; }
   DType dtype() const noexcept { return spec_.dtype; }
   Device device() const noexcept { return storage_->device(); }
+  bool has_elements() const noexcept { return device() != Device::Meta; }
   int64_t size() const { return count(spec_.shape); }
   size_t bytes() const { return size_t(size()) * size_of(spec_.dtype); }
   bool dense() const { return is_dense(spec_.shape, strides_); }

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
+from ..device import version
 from ..errors import ArgumentError, FileFormatError
 from ..registry import (
     custom_object_scope,
@@ -42,15 +42,8 @@ def _check_suffix(what: str, path: str | os.PathLike[str], allowed: tuple[str, .
     raise ArgumentError(f"{what}: the path must end with {' or '.join(allowed)}, got {name!r}")
 
 
-def _version() -> str:
-    try:
-        return version("pyneuro")
-    except PackageNotFoundError:  # run from a folder that was not installed
-        return "unknown"
-
-
 def _pack(info: dict[str, Any]) -> dict[str, str]:
-    info = {"format": _FORMAT, "version": _version(), **info}
+    info = {"format": _FORMAT, "version": version(), **info}
     return {_KEY: json.dumps(info, sort_keys=True)}
 
 

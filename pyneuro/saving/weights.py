@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -175,7 +174,7 @@ def write_file(
     dense = {name: array.reshape(np.shape(arrays[name])) for name, array in dense.items()}
     data = safetensors.numpy.save(dense, metadata)
     folder = os.path.dirname(target) or "."
-    beside = os.path.join(folder, f".{os.path.basename(target)}.{secrets.token_hex(6)}.tmp")
+    beside = os.path.join(folder, f".{os.path.basename(target)}.{os.urandom(6).hex()}.tmp")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:

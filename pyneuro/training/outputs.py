@@ -69,8 +69,8 @@ class Outputs:
         if given is None:
             return [default] * self.count
         if isinstance(given, dict):
-            if isinstance(self.structure, dict) and not all(key in self.names for key in given):
-                flat = tree.flatten(given)  # a dict that nests as the outputs do
+            if isinstance(self.structure, dict) and given.keys() == self.structure.keys():
+                flat = tree.flatten(given)  # it nests as the outputs do
                 if len(flat) == self.count:
                     return flat
             return self._by_name(what, given, default)
