@@ -38,7 +38,9 @@ def _limit(variable: str) -> int | None:
     if text is None:
         return None
     if not text.isdigit() or int(text) < 1:
-        raise ArgumentError(f"the environment variable {variable} must be a number > 0, got {text!r}")
+        raise ArgumentError(
+            f"the environment variable {variable} must be a number > 0, got {text!r}"
+        )
     return int(text)
 
 

@@ -10,7 +10,14 @@ from contextlib import contextmanager
 
 from .errors import ArgumentError
 
-__all__ = ["auto_name", "check_name", "clear_session", "current_path", "name_scope", "to_snake_case"]
+__all__ = [
+    "auto_name",
+    "check_name",
+    "clear_session",
+    "current_path",
+    "name_scope",
+    "to_snake_case",
+]
 
 _counts: dict[str, int] = {}
 

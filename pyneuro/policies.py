@@ -170,7 +170,9 @@ def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
     return config
 
 
-def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> DTypePolicy:
+def deserialize(
+    config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+) -> DTypePolicy:
     """Make a policy from `serialize`'s result."""
     policy: DTypePolicy = deserialize_keras_object(config, custom_objects=custom_objects)
     return policy

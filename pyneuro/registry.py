@@ -50,7 +50,9 @@ _NAMESPACES = MappingProxyType(
 )
 
 _built_ins: dict[str, dict[str, Any]] = {kind: {} for kind in _NAMESPACES}
-_modules: dict[Any, str] = {}  # a built-in class or function -> the public module that it is named by
+_modules: dict[
+    Any, str
+] = {}  # a built-in class or function -> the public module that it is named by
 _custom_objects: dict[str, Any] = {}
 _custom_names: dict[Any, str] = {}
 _scoped_objects: ContextVar[MappingProxyType[str, Any]] = ContextVar(
@@ -330,15 +332,17 @@ def serialize_keras_object(obj: Any) -> Any:
     if isinstance(obj, np.generic):
         return obj.item()
     if isinstance(obj, (list, tuple)):
-        return type(obj)(map(serialize_keras_object, obj)) if type(obj) in (list, tuple) else [
-            serialize_keras_object(item) for item in obj
-        ]
+        return (
+            type(obj)(map(serialize_keras_object, obj))
+            if type(obj) in (list, tuple)
+            else [serialize_keras_object(item) for item in obj]
+        )
     if isinstance(obj, dict):
         return {key: serialize_keras_object(value) for key, value in obj.items()}
     special = _serialize_special(obj)
     if special is not None:
         return special
-    if isinstance(obj, FunctionType) or isinstance(obj, type) or not hasattr(obj, "get_config"):
+    if isinstance(obj, (FunctionType, type)) or not hasattr(obj, "get_config"):
         return _serialize_named(obj)
     return _serialize_instance(obj)
 
@@ -361,7 +365,10 @@ def _serialize_special(obj: Any) -> dict[str, Any] | None:
                 "class_name": "__numpy__",
                 "config": {"value": obj.astype(np.float32).tolist(), "dtype": str(obj.dtype)},
             }
-        return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
+        return {
+            "class_name": "__numpy__",
+            "config": {"value": obj.tolist(), "dtype": obj.dtype.name},
+        }
     return None
 
 
@@ -386,7 +393,9 @@ def _serialize_named(obj: Any) -> dict[str, Any]:
 
 
 def _serialize_instance(obj: Any) -> dict[str, Any]:
-    kind = vars(type(obj)).get("_declared_class", type(obj))  # a user's class, seen through a variant
+    kind = vars(type(obj)).get(
+        "_declared_class", type(obj)
+    )  # a user's class, seen through a variant
     built = kind in _modules
     config: dict[str, Any] = {
         "module": _modules.get(kind),
@@ -456,7 +465,9 @@ def _array(config: dict[str, Any]) -> np.ndarray:
 _SPECIAL: MappingProxyType[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "__ellipsis__": lambda config: Ellipsis,
-        "__slice__": lambda c: slice(*map(deserialize_keras_object, (c["start"], c["stop"], c["step"]))),
+        "__slice__": lambda c: slice(
+            *map(deserialize_keras_object, (c["start"], c["stop"], c["step"]))
+        ),
         "__bytes__": lambda config: config["value"].encode("latin-1"),
         "__dtype__": lambda config: np.dtype(config["name"]),
         "__numpy__": _array,
@@ -497,7 +508,9 @@ def find_class(module: str | None, name: str, registered_name: str | None = None
             thing = _built_ins[kind].get(name)
             if isinstance(thing, type):
                 return thing
-    known = [n for kind in kinds for n, thing in _built_ins[kind].items() if isinstance(thing, type)]
+    known = [
+        n for kind in kinds for n, thing in _built_ins[kind].items() if isinstance(thing, type)
+    ]
     error = unknown_name("class", name, [*known, *_custom_objects, *_scoped_objects.get()])
     error.add_note(
         f"if {name} is your own class, pass custom_objects={{{name!r}: {name}}} or register it with "

@@ -27,7 +27,11 @@ __all__ = [
 
 def _factor(regularizer: str, name: str, value: float | None, default: float) -> float:
     value = default if value is None else value
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < float("inf"):
+    if (
+        not isinstance(value, (int, float))
+        or isinstance(value, bool)
+        or not 0 <= value < float("inf")
+    ):
         raise ArgumentError(f"{regularizer}: {name} must be a finite number >= 0, got {value!r}")
     return float(value)
 

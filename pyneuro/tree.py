@@ -139,9 +139,7 @@ def _walk_paths(path: tuple[Any, ...], structure: Any) -> Iterator[tuple[tuple[A
         yield from _walk_paths((*path, key), child)
 
 
-def map_structure(
-    func: Callable[..., Any], *structures: Any, none_is_leaf: bool = True
-) -> Any:
+def map_structure(func: Callable[..., Any], *structures: Any, none_is_leaf: bool = True) -> Any:
     """Call `func` on each leaf and give the results in the same structure.
 
     Args:
@@ -188,9 +186,7 @@ def _map_many(func: Callable[..., Any], structures: Sequence[Any], none_is_leaf:
     return func(*structures)
 
 
-def map_structure_up_to(
-    shallow_structure: Any, func: Callable[..., Any], *structures: Any
-) -> Any:
+def map_structure_up_to(shallow_structure: Any, func: Callable[..., Any], *structures: Any) -> Any:
     """Call `func` on the parts of `structures` that stand where `shallow_structure` has leaves.
 
     Args:
@@ -406,4 +402,6 @@ def assert_same_paths(a: Any, b: Any) -> None:
     if paths_a != paths_b:
         only_a = sorted(map(str, paths_a - paths_b))
         only_b = sorted(map(str, paths_b - paths_a))
-        raise ValueError(f"the paths differ: only in the first {only_a}, only in the second {only_b}")
+        raise ValueError(
+            f"the paths differ: only in the first {only_a}, only in the second {only_b}"
+        )

@@ -217,7 +217,8 @@ class Jax:
         put = self.jax.numpy.asarray
         zeros = [np.zeros_like(w) for w in self.problem.weights]
         groups = (self.problem.weights, zeros, zeros)
-        self.state = tuple([put(w.copy()) for w in group] for group in groups) + (put(0),)
+        self.state = (*([put(w.copy()) for w in group] for group in groups), put(0))
+        self.last = put(0.0)
 
     def loss(self, weights: Any, x: Any, y: Any) -> Any:
         jax = self.jax
@@ -244,8 +245,10 @@ class Jax:
         return (weights, means, squares, count), loss
 
     def step(self, x: Any, y: Any) -> Any:
-        self.state, loss = self.compiled(self.state, x, y)
-        return loss.block_until_ready()
+        """Waits for the step before: the next one is handed over while this one runs."""
+        before, (self.state, self.last) = self.last, self.compiled(self.state, x, y)
+        before.block_until_ready()
+        return self.last
 
     def step_side(self, label: str) -> Side:
         put = self.jax.numpy.asarray
@@ -270,7 +273,7 @@ class Keras:
         self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         self.model.set_weights(problem.weights)
         self.state = [*self.model.variables, *self.optimizer.variables]
-        self.first = [np.array(v) for v in self.state]
+        self.first = [np.array(v.numpy()) for v in self.state]
 
     def reset(self) -> None:
         for variable, value in zip(self.state, self.first, strict=True):

@@ -1,10 +1,9 @@
-// Blocking of matrix products: what to copy where, in which tasks, in which order. The register tile
-// is gemm_micro.h's, the copies gemm_pack.h's.
+// Blocking of matrix products: what to copy where, in which tasks, in which order. The register
+// tile is gemm_micro.h's, the copies gemm_pack.h's.
 //
-// A task owns a block of C. For each block of k it walks panels of B (two vectors wide, so that
-// block_k rows of one stay in the nearest caches) and under each the rows of A. Operands are read in
-// place where their rows lie well: A is broadcast element by element and any row stride will do; B
-// must not have rows far apart (a page each) or at distances that share cache sets.
+// A task owns a part of C. For each block of k it walks panels of B (two vectors wide, so that
+// block_k rows of one stay in the nearest caches) and under each the rows of A. Operands are read
+// in place where their rows lie well: neither a page apart nor at distances that share cache sets.
 #include "kernels/gemm.h"
 
 #include "kernels/gemm_micro.h"
@@ -23,28 +22,24 @@ constexpr int64_t even_piece(int64_t n, int64_t most, int64_t unit) {
   return at_least(unit, round_up(pieces(n, at_least(1, pieces(n, most))), unit));
 }
 
-template <class T>
-constexpr int kLanes = Vec<T>::kCount;
-template <class T>
-constexpr int64_t kPanel = 2 * kLanes<T>;
+template <class T> constexpr int kLanes = Vec<T>::kCount;
+template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;
 
-// A block of k of one panel of B fills a first-level cache, or half a megabyte-sized second-level one
-// with the rows of A beside it. It is a function of the type alone, as it decides the bits.
+// A block of k of one panel of B about fills a first-level cache; of a task's rows of A, most of a
+// second-level one. A function of the type alone, as it decides the bits.
 constexpr int64_t max_block_k(size_t element) { return element == 8 ? 256 : 512; }
 constexpr int64_t kTaskRows = 192, kTaskCols = 256;  // A's rows in the second-level cache
 constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
 constexpr int64_t kMostTasks = 64, kFewTasks = 8;    // fewer leave threads idle
 constexpr int64_t kPackPanels = 8;                   // of B, to a task that copies
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
-constexpr int64_t kFewRows = 2 * kMaxRows;           // of A: B is read too seldom to be copied
-constexpr int64_t kChunk = 16;                       // rows of B, where each is read from memory
+constexpr int64_t kFewRows = 2 * kMaxRows;  // of A: B is read too seldom to be copied
+constexpr int64_t kChunk = 16;              // rows of B, where each is read from memory
 
 size_t element_bytes(const GemmShape& s) { return size_of(compute_dtype(s.c)); }
 
 /// Whether an operand must be copied, or had better be.
-struct Copies {
-  bool a, b;
-};
+struct Copies { bool a, b; };
 Copies choose_copies(const GemmShape& s, int64_t panel, int64_t element) {
   const DType compute = compute_dtype(s.c);
   // Rows of A, or of a transposed A, far apart; or so apart that they share cache sets.
@@ -129,8 +124,7 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
 namespace {
 
 /// Calls f with a null pointer to the element type of `dtype`, one that computes as T.
-template <class T, class F>
-void with_storage(DType dtype, F f) {
+template <class T, class F> void with_storage(DType dtype, F f) {
   if constexpr (std::is_same_v<T, float>) {
     if (dtype == DType::Float16) return f(static_cast<const Float16*>(nullptr));
     if (dtype == DType::BFloat16) return f(static_cast<const BFloat16*>(nullptr));
@@ -145,8 +139,7 @@ void with_storage(DType dtype, F f) {
   }
   f(static_cast<const T*>(nullptr));
 }
-template <class F>
-void with_compute(DType dtype, F f) {
+template <class F> void with_compute(DType dtype, F f) {
   switch (compute_dtype(dtype)) {
     case DType::Float64: return f(double{});
     case DType::Int32: return f(int32_t{});
@@ -159,16 +152,15 @@ GemmOperands oriented(const GemmPlan& p, const GemmOperands& x) {
   return p.swapped ? GemmOperands{x.b, x.a, x.c, x.bias} : x;
 }
 
-template <class T>
-MicroKernel<T> micro_kernel(int rows, int vectors) {
+template <class T> MicroKernel<T> micro_kernel(int rows, int vectors) {
   constexpr int kWidths = 4;  // 1, 2, 4, 8 vectors
   static constexpr auto table = []<int... i>(std::integer_sequence<int, i...>) {
-    struct Table {
-      MicroKernel<T> at[kMaxRows * kWidths];
-    };
+    struct Table { MicroKernel<T> at[kMaxRows * kWidths]; };
     constexpr auto entry = []<int kRows, int kVectors>() -> MicroKernel<T> {
-      if constexpr (kVectors <= max_vectors(kRows)) return micro_tile<T, kRows, kVectors>;
-      else return nullptr;
+      if constexpr (kVectors <= max_vectors(kRows))
+        return micro_tile<T, kRows, kVectors>;
+      else
+        return nullptr;
     };
     return Table{{entry.template operator()<i / kWidths + 1, 1 << i % kWidths>()...}};
   }(std::make_integer_sequence<int, kMaxRows * kWidths>{});
@@ -176,13 +168,10 @@ MicroKernel<T> micro_kernel(int rows, int vectors) {
 }
 
 /// The part of C that a task owns: rows [i0, i1), columns [j0, j1).
-struct Part {
-  int64_t i0, i1, j0, j1;
-};
+struct Part { int64_t i0, i1, j0, j1; };
 
-/// A block of k, or a chunk of one, as a task works on it. Pointers are to its part's first element.
-template <class T>
-struct Block {
+/// A block of k, or a chunk of one, as a task works on it. Pointers: to the part's first element.
+template <class T> struct Block {
   int64_t first, size;  // of k
   const T* packed;      // B's panels of this block, from column 0, or null
   const T* start;       // the chains of chunks before, or null
@@ -190,12 +179,11 @@ struct Block {
   T* c;
   int64_t c_row;
   bool add;
-  const T* bias;        // or null
+  const T* bias;  // or null
 };
 
 /// Rows of A, and how to step through them.
-template <class T>
-struct Rows {
+template <class T> struct Rows {
   const T* data;
   int64_t row, k;  // strides
 };
@@ -233,8 +221,8 @@ void copy_panel(const GemmPlan& p, const void* b, int64_t first_k, int64_t size_
 
 /// One block of k of a part of C, panel by panel; `a` is the part's rows of A.
 template <class T>
-void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& block, const Part& part,
-                   const Rows<T>& a) {
+void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
+                   const Part& part, const Rows<T>& a) {
   alignas(64) T local[max_block_k(sizeof(T)) * kPanel<T>];
   constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
   const int64_t ldb = p.shape.ldb, width = part.j1 - part.j0, rows = part.i1 - part.i0;
@@ -304,8 +292,10 @@ void narrow_c(const GemmPlan& p, const T* from, void* c, int64_t i, int64_t j0, 
     for (int64_t j = 0; j < j1 - j0; j += kLanes<T>) {
       const int n = static_cast<int>(at_most(kLanes<T>, j1 - j0 - j));
       const Vec<T> v = simd::load(from + j, n);
-      if constexpr (std::is_same_v<S, T>) simd::store(to + j, v, n);
-      else simd::store_as(to + j, v, n);
+      if constexpr (std::is_same_v<S, T>)
+        simd::store(to + j, v, n);
+      else
+        simd::store_as(to + j, v, n);
     }
   });
 }
@@ -353,8 +343,10 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
     b.add = !p.split_k && (kb > 0 || s.accumulate);
     if (x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1) b.bias = bias;
     const Rows<T> block_a{a.data + b.first * a.k, a.row, a.k};
-    if (p.chunk_k != 0) multiply_chunks(p, x, b, part, block_a);
-    else multiply_part(p, x, b, part, block_a);
+    if (p.chunk_k != 0)
+      multiply_chunks(p, x, b, part, block_a);
+    else
+      multiply_part(p, x, b, part, block_a);
   }
   if (p.staged)
     for (int64_t i = part.i0; i < part.i1; ++i)
@@ -393,21 +385,21 @@ void reduce(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t row
 }
 
 /// Rows of A from row i on, copied row-major.
-template <class T>
-void copy_a(const GemmPlan& p, const void* a, T* to, int64_t i) {
+template <class T> void copy_a(const GemmPlan& p, const void* a, T* to, int64_t i) {
   const GemmShape& s = p.shape;
   const int64_t rows = at_most(p.pack_rows, s.m - i);
   with_storage<T>(s.a, [&](auto tag) {
     const auto* from = static_cast<decltype(tag)>(a);
     T* first = to + i * p.a_row;
-    if (s.transpose_a) pack_transposed(first, p.a_row, from + i, s.lda, rows, s.k);
-    else pack_rows(first, p.a_row, from + i * s.lda, s.lda, rows, s.k, s.k);
+    if (s.transpose_a)
+      pack_transposed(first, p.a_row, from + i, s.lda, rows, s.k);
+    else
+      pack_rows(first, p.a_row, from + i * s.lda, s.lda, rows, s.k, s.k);
   });
 }
 
 /// One block of k of a few panels of B, copied; `group` counts blocks, then panels.
-template <class T>
-void copy_b(const GemmPlan& p, const void* b, T* to, int64_t group) {
+template <class T> void copy_b(const GemmPlan& p, const void* b, T* to, int64_t group) {
   const GemmShape& s = p.shape;
   constexpr int64_t panel = kPanel<T>, width = kPackPanels * panel;
   const int64_t groups = pieces(s.n, width);
@@ -435,8 +427,10 @@ void gemm_pack(const GemmPlan& p, const GemmOperands& operands, char* scratch, i
   const int64_t of_a = copies_of_a(p);
   with_compute(p.shape.c, [&](auto tag) {
     using T = decltype(tag);
-    if (task < of_a) copy_a(p, x.a, reinterpret_cast<T*>(scratch), task * p.pack_rows);
-    else copy_b(p, x.b, reinterpret_cast<T*>(scratch + p.a_bytes), task - of_a);
+    if (task < of_a)
+      copy_a(p, x.a, reinterpret_cast<T*>(scratch), task * p.pack_rows);
+    else
+      copy_b(p, x.b, reinterpret_cast<T*>(scratch + p.a_bytes), task - of_a);
   });
 }
 
@@ -445,9 +439,8 @@ int64_t gemm_tasks(const GemmPlan& p) {
 }
 
 void gemm_compute(const GemmPlan& p, const GemmOperands& operands, char* scratch, int64_t task) {
-  with_compute(p.shape.c, [&](auto tag) {
-    compute<decltype(tag)>(p, oriented(p, operands), scratch, task);
-  });
+  with_compute(p.shape.c,
+               [&](auto tag) { compute<decltype(tag)>(p, oriented(p, operands), scratch, task); });
 }
 
 int64_t gemm_reduce_tasks(const GemmPlan& p) {

@@ -37,18 +37,18 @@ struct GemmPlan {
   };
   GemmShape shape;
   int64_t batch;
-  bool swapped;  // n == 1: the plan is that of C^T = B^T A^T, whose one row is long
+  bool swapped;                  // n == 1: the plan is that of C^T = B^T A^T, whose one row is long
   int64_t block_k, blocks_k;     // k in blocks_k blocks of block_k, the last one shorter
   int64_t task_rows, task_cols;  // of C, to a task
   int64_t row_tasks, col_tasks;
-  int64_t a_row;      // A is copied to scratch, row-major, with this row stride; 0: read in place
+  int64_t a_row;  // A is copied to scratch, row-major, with this row stride; 0: read in place
   B b;
   int64_t pack_rows;  // of A, to a task that copies
   int64_t chunk_k;    // rows of B walked at a time, all of a task's columns under each; 0: a block
   bool split_k;       // each block of k is a task and has a partial C; they are added afterwards
   int64_t reduce_rows;  // of C, to a task that adds them
-  bool staged;        // C is computed in scratch in the arithmetic's type, then converted
-  int64_t matrices;   // of the batch, to a task
+  bool staged;          // C is computed in scratch in the arithmetic's type, then converted
+  int64_t matrices;     // of the batch, to a task
   size_t a_bytes, b_bytes, c_bytes;  // of scratch for each matrix: copies of A and B, partial C
 };
 
@@ -68,8 +68,7 @@ int64_t gemm_reduce_tasks(const GemmPlan& plan);
 void gemm_reduce(const GemmPlan& plan, const GemmOperands& x, char* scratch, int64_t task);
 
 /// Runs the batch; `operands(i)` gives matrix i's.
-template <class F>
-void gemm(Context& ctx, const GemmPlan& plan, F operands, void* scratch) {
+template <class F> void gemm(Context& ctx, const GemmPlan& plan, F operands, void* scratch) {
   const size_t bytes = plan.a_bytes + plan.b_bytes + plan.c_bytes;
   const auto step = [&](int64_t tasks, auto run) {
     if (tasks == 0) return;
@@ -77,8 +76,10 @@ void gemm(Context& ctx, const GemmPlan& plan, F operands, void* scratch) {
     const int64_t group = tasks == 1 ? plan.matrices : 1;
     ctx.parallel_for((total + group - 1) / group, [&](int64_t task) {
       const int64_t end = total < (task + 1) * group ? total : (task + 1) * group;
-      for (int64_t i = task * group; i < end; ++i)
-        run(plan, operands(i / tasks), static_cast<char*>(scratch) + (i / tasks) * bytes, i % tasks);
+      for (int64_t i = task * group; i < end; ++i) {
+        char* own = static_cast<char*>(scratch) + static_cast<size_t>(i / tasks) * bytes;
+        run(plan, operands(i / tasks), own, i % tasks);
+      }
     });
   };
   step(gemm_pack_tasks(plan), gemm_pack);

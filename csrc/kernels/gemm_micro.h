@@ -1,5 +1,5 @@
 // The innermost loop of every matrix product: a tile of C, up to kMaxRows x 2 vectors (wider where
-// there are fewer rows), kept in registers while k runs. Knows nothing of blocking, packing, threads.
+// there are fewer rows), kept in registers while k runs. Knows of no blocking, copies, threads.
 //
 // Each element of C is one chain of fused multiply-adds over k in order, whatever the tile's shape:
 // that is what makes a row's bits independent of its neighbours.
@@ -12,9 +12,9 @@ inline namespace PN_SIMD_ABI {
 
 using simd::Vec;
 
-/// Rows of the largest tile: as many accumulators as the register file holds beside two vectors of B
-/// and one element of A (32 registers on AVX-512 and NEON, 16 elsewhere; without FMA the product
-/// takes one more).
+/// Rows of the largest tile: as many accumulators as the registers hold beside two vectors of B and
+/// one element of A (32 registers on AVX-512 and NEON, 16 elsewhere; without FMA the product takes
+/// one more).
 #if PN_VEC_BYTES == 64
 inline constexpr int kMaxRows = 14;
 #elif defined(__AVX2__)
@@ -29,8 +29,7 @@ inline constexpr int kMaxRows = 4;
 constexpr int max_vectors(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
 
 /// c[rows, cols] (+)= start + a[rows, k] b[k, cols] (+ bias[cols]). Strides count elements.
-template <class T>
-struct MicroTile {
+template <class T> struct MicroTile {
   int64_t k;
   const T* a;
   int64_t a_row, a_k;
@@ -45,8 +44,7 @@ struct MicroTile {
   const T* bias;  // or null
 };
 
-template <class T, int kRows, int kVectors>
-void micro_tile(const MicroTile<T>& tile) {
+template <class T, int kRows, int kVectors> void micro_tile(const MicroTile<T>& tile) {
   const MicroTile<T> t = tile;  // its own: stores to C then need not be feared to change it
   using V = Vec<T>;
   constexpr int kLanes = V::kCount;
@@ -66,8 +64,8 @@ void micro_tile(const MicroTile<T>& tile) {
   for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * t.a_row;
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
-  // C is needed at the end; lines of B come from the second-level cache, where rows apart defeat the
-  // hardware's own prefetch (on Zen 3: 79 to 89 GFLOP/s at 640^3).
+  // C is needed at the end; lines of B come from the second-level cache, where rows apart defeat
+  // the hardware's own prefetch (on Zen 3: 79 to 89 GFLOP/s at 640^3).
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
     for (int v = 0; v < kVectors; v += kLinesApart)
@@ -107,14 +105,15 @@ void micro_tile(const MicroTile<T>& tile) {
     }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      if (n >= kLanes) simd::store(c + r * t.c_row, sum[r][v]);
-      else simd::store(c + r * t.c_row, sum[r][v], n);
+      if (n >= kLanes)
+        simd::store(c + r * t.c_row, sum[r][v]);
+      else
+        simd::store(c + r * t.c_row, sum[r][v], n);
     }
   }
 }
 
-template <class T>
-using MicroKernel = void (*)(const MicroTile<T>&);
+template <class T> using MicroKernel = void (*)(const MicroTile<T>&);
 
 }  // namespace PN_SIMD_ABI
 }  // namespace pyneuro

@@ -9,15 +9,17 @@ inline namespace PN_SIMD_ABI {
 
 using simd::Vec;
 
-template <class T, class S>
-inline Vec<T> load_compute(const S* p) {
-  if constexpr (std::is_same_v<T, S>) return simd::load(p);
-  else return simd::load_as<T>(p);
+template <class T, class S> inline Vec<T> load_compute(const S* p) {
+  if constexpr (std::is_same_v<T, S>)
+    return simd::load(p);
+  else
+    return simd::load_as<T>(p);
 }
-template <class T, class S>
-inline Vec<T> load_compute(const S* p, int n) {
-  if constexpr (std::is_same_v<T, S>) return simd::load(p, n);
-  else return simd::load_as<T>(p, n);
+template <class T, class S> inline Vec<T> load_compute(const S* p, int n) {
+  if constexpr (std::is_same_v<T, S>)
+    return simd::load(p, n);
+  else
+    return simd::load_as<T>(p, n);
 }
 
 /// to[r][0, cols) = from[r][0, cols); then zeros up to `padded`, a multiple of a vector, or cols.
@@ -44,9 +46,8 @@ void pack_rows(T* to, int64_t to_row, const S* from, int64_t from_row, int64_t r
   }
 }
 
-/// Lane i of register j <-> lane j of register i: blocks of h x h trade places, h halving down to 1.
-template <class T>
-inline void transpose_registers(Vec<T> (&r)[Vec<T>::kCount]) {
+/// Lane i of register j <-> lane j of register i: blocks of h x h trade places, h = lanes/2 .. 1.
+template <class T> inline void transpose_registers(Vec<T> (&r)[Vec<T>::kCount]) {
   constexpr int kLanes = Vec<T>::kCount;
   const auto swap_blocks = [&r]<int h, int... i>(std::integral_constant<int, h>,
                                                  std::integer_sequence<int, i...>) {

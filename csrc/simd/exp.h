@@ -1,5 +1,5 @@
-// The exponential family on registers: exp, expm1, tanh, sigmoid, erf. Included through math.h, whose
-// table states ranges and errors.
+// The exponential family on registers: exp, expm1, tanh, sigmoid, erf. Included through math.h,
+// whose table states ranges and errors.
 //
 // All rest on one reduction: x = n ln 2 + r with |r| <= ln(2)/2, and e^r = 1 + r + r^2 P(r), P a
 // minimax polynomial (Remez exchange; relative to e^r - 1, so that expm1 may use it as well).
@@ -22,25 +22,21 @@ inline Vec<T> every_other_term(Vec<T> x2, const T (&c)[kTerms]) {
 }
 /// c[0] + c[1] x + c[2] x^2 + ...; even and odd terms apart, so that the chain of dependent
 /// operations, which bounds the speed, is half as long.
-template <Element T, size_t kTerms>
-inline Vec<T> polynomial(Vec<T> x, const T (&c)[kTerms]) {
+template <Element T, size_t kTerms> inline Vec<T> polynomial(Vec<T> x, const T (&c)[kTerms]) {
   const Vec<T> x2 = x * x;
   return fma(every_other_term<1>(x2, c), x, every_other_term<0>(x2, c));
 }
 
 /// The bit layout of T: where the exponent starts and what it is biased by.
-template <class T>
-struct Layout;
-template <>
-struct Layout<float> {
+template <class T> struct Layout;
+template <> struct Layout<float> {
   static constexpr int kShift = 23;
   static constexpr int32_t kBias = 127;
-  static constexpr float kMagic = 0x1.8p23f;  // x + kMagic is x rounded to an integer in the low bits
+  static constexpr float kMagic = 0x1.8p23f;  // x + kMagic rounds x to an integer in the low bits
   static constexpr float kInf = __builtin_huge_valf();
   static constexpr float kNan = __builtin_nanf("");
 };
-template <>
-struct Layout<double> {
+template <> struct Layout<double> {
   static constexpr int kShift = 52;
   static constexpr int64_t kBias = 1023;
   static constexpr double kMagic = 0x1.8p52;
@@ -49,19 +45,16 @@ struct Layout<double> {
 };
 
 // ln2_high has so few bits that n * ln2_high is exact for every n that occurs.
-template <class T>
-struct ExpConstants;
-template <>
-struct ExpConstants<float> {
+template <class T> struct ExpConstants;
+template <> struct ExpConstants<float> {
   static constexpr float log2e = 0x1.715476p+0f;
   static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
   static constexpr float lowest = -104.0f, highest = 89.0f;  // e^x is 0 below, Inf above
   static constexpr float tanh_is_one = 9.1f;
-  static constexpr float p[] = {0x1.000000p-1f, 0x1.555554p-3f, 0x1.5554b2p-5f,
+  static constexpr float p[] = {0x1.000000p-1f, 0x1.555554p-3f,  0x1.5554b2p-5f,
                                 0x1.11118ap-7f, 0x1.6d71f6p-10f, 0x1.a0329ep-13f};
 };
-template <>
-struct ExpConstants<double> {
+template <> struct ExpConstants<double> {
   static constexpr double log2e = 0x1.71547652b82fep+0;
   static constexpr double ln2_high = 0x1.62e42fefp-1, ln2_low = 0x1.473de6af278edp-34;
   static constexpr double lowest = -746.0, highest = 710.0;
@@ -73,12 +66,8 @@ struct ExpConstants<double> {
 };
 
 /// x = n ln 2 + r. `shifted` is n + kMagic: its low bits hold n as an integer.
-template <std::floating_point T>
-struct Reduced {
-  Vec<T> shifted, n, r;
-};
-template <std::floating_point T>
-inline Reduced<T> reduce_by_ln2(Vec<T> x) {
+template <std::floating_point T> struct Reduced { Vec<T> shifted, n, r; };
+template <std::floating_point T> inline Reduced<T> reduce_by_ln2(Vec<T> x) {
   using C = ExpConstants<T>;
   Reduced<T> out;
   out.shifted = fma(x, C::log2e, Layout<T>::kMagic);
@@ -88,16 +77,14 @@ inline Reduced<T> reduce_by_ln2(Vec<T> x) {
 }
 
 /// 2^n from the bits of n + kMagic, for n in the exponents of normal numbers.
-template <std::floating_point T>
-inline Vec<T> power_of_two(Vec<T> shifted) {
+template <std::floating_point T> inline Vec<T> power_of_two(Vec<T> shifted) {
   using I = IntOf<T>;
   return bit_cast<T>((bit_cast<I>(shifted) << Layout<T>::kShift) +
                      (Layout<T>::kBias << Layout<T>::kShift));
 }
 
 /// y 2^n, also where 2^n is not a normal number: half of n at a time, as factors, so NaN stays NaN.
-template <std::floating_point T>
-inline Vec<T> scale(Vec<T> y, const Reduced<T>& x) {
+template <std::floating_point T> inline Vec<T> scale(Vec<T> y, const Reduced<T>& x) {
   using I = IntOf<T>;
   const Vec<T> half = fma(x.n, T(0.5), Layout<T>::kMagic);
   const Vec<I> rest = bit_cast<I>(x.shifted) - bit_cast<I>(half) + Layout<T>::kBias;
@@ -105,13 +92,11 @@ inline Vec<T> scale(Vec<T> y, const Reduced<T>& x) {
 }
 
 /// e^r - 1 for the reduced r.
-template <std::floating_point T>
-inline Vec<T> reduced_expm1(Vec<T> r) {
+template <std::floating_point T> inline Vec<T> reduced_expm1(Vec<T> r) {
   return fma(r * r, polynomial(r, ExpConstants<T>::p), r);
 }
 
-template <std::floating_point T>
-inline Vec<T> exp(Vec<T> x) {
+template <std::floating_point T> inline Vec<T> exp(Vec<T> x) {
   using C = ExpConstants<T>;
   // min and max give their second argument where one is NaN.
   const Reduced<T> a = reduce_by_ln2(min(Vec<T>(C::highest), max(Vec<T>(C::lowest), x)));
@@ -119,15 +104,13 @@ inline Vec<T> exp(Vec<T> x) {
 }
 
 /// e^x - 1 where 2^n is a normal number below the largest; exact in sign only for x != 0.
-template <std::floating_point T>
-inline Vec<T> expm1_in_range(Vec<T> x) {
+template <std::floating_point T> inline Vec<T> expm1_in_range(Vec<T> x) {
   const Reduced<T> a = reduce_by_ln2(x);
   const Vec<T> power = power_of_two(a.shifted);
   return fma(power, reduced_expm1(a.r), power - T(1));
 }
 
-template <std::floating_point T>
-inline Vec<T> expm1(Vec<T> x) {
+template <std::floating_point T> inline Vec<T> expm1(Vec<T> x) {
   // Below `floor`, e^x - 1 rounds to -1. Near overflow e^x - 1 is e^x.
   constexpr T floor = sizeof(T) == 8 ? T(-40) : T(-20), ceiling = sizeof(T) == 8 ? T(700) : T(80);
   const Vec<T> low = expm1_in_range(min(Vec<T>(ceiling), max(Vec<T>(floor), x)));
@@ -137,26 +120,24 @@ inline Vec<T> expm1(Vec<T> x) {
 }
 
 /// (e^2a - 1) / (e^2a + 1).
-template <std::floating_point T>
-inline Vec<T> tanh(Vec<T> x) {
+template <std::floating_point T> inline Vec<T> tanh(Vec<T> x) {
   const Vec<T> a = min(Vec<T>(ExpConstants<T>::tanh_is_one), abs(x));
   const Vec<T> t = expm1_in_range(a + a);
   return copysign(t / (t + T(2)), x);
 }
 
 /// 1 / (1 + e^-x), also where e^-x overflows.
-template <std::floating_point T>
-inline Vec<T> sigmoid(Vec<T> x) {
+template <std::floating_point T> inline Vec<T> sigmoid(Vec<T> x) {
   const Vec<T> e = exp(-abs(x));
   return select(signbit(x), e, Vec<T>(T(1))) / (e + T(1));
 }
 
-/// erf(a) = -expm1(-a P(a)), P(a) = -log(erfc(a)) / a: smooth, so one polynomial does, and expm1 keeps
-/// the relative accuracy of small results. erf rounds to 1 above 3.92.
+/// erf(a) = -expm1(-a P(a)), P(a) = -log(erfc(a)) / a: smooth, so one polynomial does, and expm1
+/// keeps the relative accuracy of small results. erf rounds to 1 above 3.92.
 inline Vec<float> erf(Vec<float> x) {
   constexpr float two_over_sqrt_pi = 0x1.20dd76p+0f;
-  constexpr float p[] = {0x1.45f308p-1f,   0x1.a4f37ep-4f,  -0x1.39396cp-6f,
-                         -0x1.095a98p-12f, 0x1.d7b09ap-10f, -0x1.845530p-11f,
+  constexpr float p[] = {0x1.45f308p-1f,   0x1.a4f37ep-4f,   -0x1.39396cp-6f,
+                         -0x1.095a98p-12f, 0x1.d7b09ap-10f,  -0x1.845530p-11f,
                          0x1.5f3baep-13f,  -0x1.664556p-16f, 0x1.4052f8p-20f};
   const Vec<float> a = min(Vec<float>(4.0f), abs(x));
   const Vec<float> rest = a * fma(a, polynomial(a, p), -0x1.f7ac92p-25f);
@@ -165,23 +146,20 @@ inline Vec<float> erf(Vec<float> x) {
 
 /// a + a P(a^2) below 1; 1 - exp(-Q(a)), Q = -log(erfc), from there to 6, where erf rounds to 1.
 inline Vec<double> erf(Vec<double> x) {
-  constexpr double p[] = {
-      0x1.06eba8214db68p-3,  -0x1.812746b0379bdp-2,  0x1.ce2f21a040d15p-4,
-      -0x1.b82ce311fa928p-6, 0x1.565bccf92b0c6p-8,   -0x1.c02db03dd2e37p-11,
-      0x1.f9a2baa8ae20cp-14, -0x1.f4ca4d6b652fap-17, 0x1.b97fd3bbbb2ecp-20,
-      -0x1.5c072663115fap-23, 0x1.d71b0c3c1d900p-27, -0x1.abae42f0b2a13p-31};
-  constexpr double q[] = {
-      0x1.81c5535b51bcap-23,  0x1.20dd562decadfp+0,   0x1.45f42b5f0dcf2p-1,
-      0x1.a4da4cbda2114p-4,   -0x1.38938ebdeba50p-6,  -0x1.261fccfa59cc6p-12,
-      0x1.cfbc6c25310b9p-10,  -0x1.502a32fa36470p-11, 0x1.7810486f2c869p-15,
-      0x1.271ec6059e564p-14,  -0x1.79c895eae2ca6p-15, 0x1.150b9677f6f6ep-16,
-      -0x1.225e558ce23cbp-18, 0x1.c89f9ee7527c5p-21,  -0x1.0deed54577f96p-23,
-      0x1.d42dbefd43920p-27,  -0x1.19ec001e376c2p-30, 0x1.a5d48a8947eccp-35,
-      -0x1.276a9af5a020fp-40};
+  constexpr double p[] = {0x1.06eba8214db68p-3,   -0x1.812746b0379bdp-2,  0x1.ce2f21a040d15p-4,
+                          -0x1.b82ce311fa928p-6,  0x1.565bccf92b0c6p-8,   -0x1.c02db03dd2e37p-11,
+                          0x1.f9a2baa8ae20cp-14,  -0x1.f4ca4d6b652fap-17, 0x1.b97fd3bbbb2ecp-20,
+                          -0x1.5c072663115fap-23, 0x1.d71b0c3c1d900p-27,  -0x1.abae42f0b2a13p-31};
+  constexpr double q[] = {0x1.81c5535b51bcap-23,  0x1.20dd562decadfp+0,   0x1.45f42b5f0dcf2p-1,
+                          0x1.a4da4cbda2114p-4,   -0x1.38938ebdeba50p-6,  -0x1.261fccfa59cc6p-12,
+                          0x1.cfbc6c25310b9p-10,  -0x1.502a32fa36470p-11, 0x1.7810486f2c869p-15,
+                          0x1.271ec6059e564p-14,  -0x1.79c895eae2ca6p-15, 0x1.150b9677f6f6ep-16,
+                          -0x1.225e558ce23cbp-18, 0x1.c89f9ee7527c5p-21,  -0x1.0deed54577f96p-23,
+                          0x1.d42dbefd43920p-27,  -0x1.19ec001e376c2p-30, 0x1.a5d48a8947eccp-35,
+                          -0x1.276a9af5a020fp-40};
   const Vec<double> a = abs(x);
   const Vec<double> small = fma(a, polynomial(a * a, p), a);
-  const Vec<double> large =
-      Vec<double>(1.0) - exp(-polynomial(min(Vec<double>(6.0), a), q));
+  const Vec<double> large = Vec<double>(1.0) - exp(-polynomial(min(Vec<double>(6.0), a), q));
   return copysign(select(a < Vec<double>(1.0), small, large), x);
 }
 

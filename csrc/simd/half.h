@@ -1,9 +1,9 @@
 // float16 and bfloat16 as storage: Vec<float> from and to 16-bit memory, and one number likewise.
 //
-// load_as<float>(const Float16* p[, n]), store_as(Float16* p, Vec<float> v[, n]), to_float(Float16),
-// to_float16(float); likewise BFloat16. Widening is exact. Narrowing rounds to nearest, ties to even,
-// overflows to Inf, keeps subnormals, and keeps NaN a NaN (quiet, its upper payload bits kept). A
-// vector and a scalar give the same bits, as do all ISAs.
+// load_as<float>(const Float16* p[, n]), store_as(Float16* p, Vec<float> v[, n]),
+// to_float(Float16), to_float16(float); likewise BFloat16. Widening is exact. Narrowing rounds to
+// nearest, ties to even, overflows to Inf, keeps subnormals, and keeps NaN a NaN (quiet, its upper
+// payload bits kept). A vector and a scalar give the same bits, as do all ISAs.
 #pragma once
 
 #include "core/dtype.h"
@@ -66,23 +66,18 @@ inline Vec<int32_t> float_to_float16_bits(Vec<float> v) {
 
 // ---- memory -------------------------------------------------------------------------------------
 
-template <std::same_as<float> T>
-inline Vec<float> load_as(const BFloat16* p) {
+template <std::same_as<float> T> inline Vec<float> load_as(const BFloat16* p) {
   return bfloat16_bits_to_float(load_u16(p));
 }
-template <std::same_as<float> T>
-inline Vec<float> load_as(const BFloat16* p, int n) {
+template <std::same_as<float> T> inline Vec<float> load_as(const BFloat16* p, int n) {
   return bfloat16_bits_to_float(load_u16(p, n));
 }
-inline void store_as(BFloat16* p, Vec<float> v) {
-  store_as(&p->bits, float_to_bfloat16_bits(v));
-}
+inline void store_as(BFloat16* p, Vec<float> v) { store_as(&p->bits, float_to_bfloat16_bits(v)); }
 inline void store_as(BFloat16* p, Vec<float> v, int n) {
   if (n > 0) store_as(&p->bits, float_to_bfloat16_bits(v), n);
 }
 
-template <std::same_as<float> T>
-inline Vec<float> load_as(const Float16* p) {
+template <std::same_as<float> T> inline Vec<float> load_as(const Float16* p) {
 #if defined(__F16C__) && PN_VEC_BYTES == 32
   return Vec<float>(
       Vec<float>::R(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))));
@@ -93,8 +88,7 @@ inline Vec<float> load_as(const Float16* p) {
   return float16_bits_to_float(load_u16(p));
 #endif
 }
-template <std::same_as<float> T>
-inline Vec<float> load_as(const Float16* p, int n) {
+template <std::same_as<float> T> inline Vec<float> load_as(const Float16* p, int n) {
   Float16 tail[Vec<float>::kCount] = {};
   std::memcpy(tail, p, static_cast<size_t>(n) * sizeof(Float16));
   return load_as<float>(tail);

@@ -1,9 +1,9 @@
-// The logarithms and powers on registers: log, log1p, log2, pow. Included through math.h, whose table
-// states ranges and errors.
+// The logarithms and powers on registers: log, log1p, log2, pow. Included through math.h, whose
+// table states ranges and errors.
 //
 // x = m 2^e with m in [sqrt(1/2), sqrt(2)); log x = e ln 2 + log m. In float log m = f - f^2/2 +
-// f^3 P(f), f = m - 1; in double the series of 2 atanh(s), s = f / (2 + f), which needs fewer terms.
-// Polynomials are minimax (Remez exchange).
+// f^3 P(f), f = m - 1; in double the series of 2 atanh(s), s = f / (2 + f), which needs fewer
+// terms. Polynomials are minimax (Remez exchange).
 #pragma once
 
 #include "simd/exp.h"
@@ -11,15 +11,13 @@
 namespace pyneuro::simd {
 inline namespace PN_SIMD_ABI {
 
-template <std::floating_point T>
-struct Split {
+template <std::floating_point T> struct Split {
   Vec<T> m, e;        // x = m 2^e
   Vec<T> inverse_2e;  // 2^-e, or 0 where that is subnormal
 };
 
 /// x positive, normal and finite.
-template <std::floating_point T>
-inline Split<T> split_exponent(Vec<T> x) {
+template <std::floating_point T> inline Split<T> split_exponent(Vec<T> x) {
   using I = IntOf<T>;
   using U = std::make_unsigned_t<I>;
   using L = Layout<T>;
@@ -52,7 +50,7 @@ inline Vec<double> log_of_parts(Vec<double> f, Vec<double> e) {
                           0x1.c71c5202bad02p-3, 0x1.7466405a7dc23p-3, 0x1.39a193557bb07p-3,
                           0x1.2f07047c75ab4p-3};
   using C = ExpConstants<double>;
-  // 2 atanh(s) = f - (f^2/2 - s (f^2/2 + R)): f itself carries the result, the rest only corrects it.
+  // 2 atanh(s) = f - (f^2/2 - s (f^2/2 + R)): f itself carries the result, the rest corrects it.
   const Vec<double> s = f / (f + 2.0);
   const Vec<double> z = s * s;
   const Vec<double> half = f * f * 0.5;
@@ -61,10 +59,9 @@ inline Vec<double> log_of_parts(Vec<double> f, Vec<double> e) {
   return fma(e, C::ln2_high, f + rest);
 }
 
-/// Runs `compute(x, e)` on positive normal numbers x, scaling subnormals (the power goes to e), and puts
-/// in the results that log has elsewhere: -Inf at 0, NaN below, Inf at Inf.
-template <std::floating_point T, class F>
-inline Vec<T> on_log_domain(Vec<T> x, F compute) {
+/// Runs `compute(x, e)` on positive normal numbers x, scaling subnormals (the power goes to e), and
+/// puts in the results that log has elsewhere: -Inf at 0, NaN below, Inf at Inf.
+template <std::floating_point T, class F> inline Vec<T> on_log_domain(Vec<T> x, F compute) {
   using L = Layout<T>;
   constexpr T smallest = sizeof(T) == 8 ? T(0x1p-1022) : T(0x1p-126);
   constexpr T up = sizeof(T) == 8 ? T(0x1p54) : T(0x1p25);
@@ -74,13 +71,12 @@ inline Vec<T> on_log_domain(Vec<T> x, F compute) {
   const Mask<T> tiny = x < Vec<T>(smallest);
   const Vec<T> y = compute(select(tiny, x * up, x),
                            select(tiny, Vec<T>(sizeof(T) == 8 ? T(-54) : T(-25)), Vec<T>(T(0))));
-  const Vec<T> special = select(x == Vec<T>(T(0)), Vec<T>(-L::kInf),
-                                select(x > Vec<T>(T(0)), x, Vec<T>(L::kNan)));
+  const Vec<T> special =
+      select(x == Vec<T>(T(0)), Vec<T>(-L::kInf), select(x > Vec<T>(T(0)), x, Vec<T>(L::kNan)));
   return select((x > Vec<T>(T(0))) & (x < Vec<T>(L::kInf)), y, special);
 }
 
-template <std::floating_point T>
-inline Vec<T> log(Vec<T> x) {
+template <std::floating_point T> inline Vec<T> log(Vec<T> x) {
   return on_log_domain(x, [](Vec<T> y, Vec<T> e) {
     const Split<T> a = split_exponent(y);
     return log_of_parts(a.m - T(1), a.e + e);
@@ -88,8 +84,7 @@ inline Vec<T> log(Vec<T> x) {
 }
 
 /// e + log(m) / ln 2, with 1 / ln 2 in two parts; exact at powers of two.
-template <std::floating_point T>
-inline Vec<T> log2(Vec<T> x) {
+template <std::floating_point T> inline Vec<T> log2(Vec<T> x) {
   constexpr T high = sizeof(T) == 8 ? T(0x1.71547652b82fep+0) : T(0x1.715476p+0);
   constexpr T low = sizeof(T) == 8 ? T(0x1.777d0ffda0d24p-56) : T(0x1.4ae0cp-26);
   return on_log_domain(x, [](Vec<T> y, Vec<T> e) {
@@ -100,8 +95,7 @@ inline Vec<T> log2(Vec<T> x) {
 }
 
 /// log(u) with u = 1 + x rounded; what the rounding lost is added to u's fraction.
-template <std::floating_point T>
-inline Vec<T> log1p(Vec<T> x) {
+template <std::floating_point T> inline Vec<T> log1p(Vec<T> x) {
   using L = Layout<T>;
   const Vec<T> u = x + T(1);
   const Vec<T> x_in_u = u - T(1);
@@ -111,16 +105,15 @@ inline Vec<T> log1p(Vec<T> x) {
   const Mask<T> ordinary = (u > Vec<T>(T(0))) & (u < Vec<T>(L::kInf));
   if (all(ordinary)) [[likely]]
     return y;
-  return select(ordinary, y, select(u == Vec<T>(T(0)), Vec<T>(-L::kInf),
-                                    select(u > Vec<T>(T(0)), u, Vec<T>(L::kNan))));
+  return select(
+      ordinary, y,
+      select(u == Vec<T>(T(0)), Vec<T>(-L::kInf), select(u > Vec<T>(T(0)), u, Vec<T>(L::kNan))));
 }
 
 // ---- pow ----------------------------------------------------------------------------------------
 
 /// A number as high + low, low far below high's last bit.
-struct Pair {
-  Vec<double> high, low;
-};
+struct Pair { Vec<double> high, low; };
 /// Exact where |a| >= |b| or a == 0.
 inline Pair sum_exact(Vec<double> a, Vec<double> b) {
   const Vec<double> s = a + b;
@@ -182,8 +175,7 @@ inline Vec<double> pow_of_magnitude(Vec<double> x, Vec<double> y) {
   const Pair p = product_exact(log_x.high, y);
   const Vec<double> clamped = min(Vec<double>(C::highest), max(Vec<double>(C::lowest), p.high));
   // Where the exponent was clamped the low part means nothing, and may be NaN.
-  const Vec<double> low =
-      select(clamped == p.high, fma(log_x.low, y, p.low), Vec<double>(0.0));
+  const Vec<double> low = select(clamped == p.high, fma(log_x.low, y, p.low), Vec<double>(0.0));
   Reduced<double> r = reduce_by_ln2(clamped);
   r.r += low;
   const Vec<double> value = scale(Vec<double>(1.0) + reduced_expm1(r.r), r);
@@ -200,8 +192,7 @@ inline Vec<float> pow_of_magnitude(Vec<float> x, Vec<float> y) {
 }
 
 /// C's pow: 1 where y == 0 or x == 1, whatever the other is; NaN for x < 0 unless y is an integer.
-template <std::floating_point T>
-inline Vec<T> pow(Vec<T> x, Vec<T> y) {
+template <std::floating_point T> inline Vec<T> pow(Vec<T> x, Vec<T> y) {
   using L = Layout<T>;
   const Vec<T> magnitude = abs(x), zero(T(0)), one(T(1));
   const Vec<T> half = y * T(0.5);

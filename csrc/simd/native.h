@@ -56,32 +56,26 @@ inline constexpr bool kHasFma = true;  // fma(a, b, c) rounds once
 inline constexpr bool kHasFma = false;  // fma(a, b, c) is a * b + c, rounded twice
 #endif
 
-template <class T, int Bytes>
-struct RawVector {
+template <class T, int Bytes> struct RawVector {
   typedef T type __attribute__((vector_size(Bytes)));
 };
-template <class T, int Bytes>
-using Raw = typename RawVector<T, Bytes>::type;
+template <class T, int Bytes> using Raw = typename RawVector<T, Bytes>::type;
 
 /// The signed integer as wide as T: the element of a mask over T.
-template <class T>
-using IntOf = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
+template <class T> using IntOf = std::conditional_t<sizeof(T) == 8, int64_t, int32_t>;
 
 /// Half of a vector and back, as shuffles, which stay in registers.
 template <class V, int... kIndex>
 inline auto shuffle(const V& a, const V& b, std::integer_sequence<int, kIndex...>) {
   return __builtin_shufflevector(a, b, kIndex...);
 }
-template <class T, int Bytes>
-inline auto low_half(Raw<T, Bytes> v) {
+template <class T, int Bytes> inline auto low_half(Raw<T, Bytes> v) {
   return shuffle(v, v, std::make_integer_sequence<int, Bytes / 2 / sizeof(T)>{});
 }
-template <int kFirst, int... kIndex>
-constexpr auto shifted(std::integer_sequence<int, kIndex...>) {
+template <int kFirst, int... kIndex> constexpr auto shifted(std::integer_sequence<int, kIndex...>) {
   return std::integer_sequence<int, (kFirst + kIndex)...>{};
 }
-template <class T, int Bytes>
-inline auto high_half(Raw<T, Bytes> v) {
+template <class T, int Bytes> inline auto high_half(Raw<T, Bytes> v) {
   constexpr int kHalf = Bytes / 2 / sizeof(T);
   return shuffle(v, v, shifted<kHalf>(std::make_integer_sequence<int, kHalf>{}));
 }
@@ -91,8 +85,7 @@ inline Raw<T, Bytes> join_halves(Raw<T, Bytes / 2> low, Raw<T, Bytes / 2> high) 
 }
 
 /// A mask whose first n lanes are set.
-template <class T, int Bytes>
-inline Raw<IntOf<T>, Bytes> first_lanes(int n) {
+template <class T, int Bytes> inline Raw<IntOf<T>, Bytes> first_lanes(int n) {
   using I = Raw<IntOf<T>, Bytes>;
   I index;
   for (int i = 0; i < static_cast<int>(Bytes / sizeof(T)); ++i) index[i] = i;
@@ -100,8 +93,7 @@ inline Raw<IntOf<T>, Bytes> first_lanes(int n) {
 }
 
 /// What every width can do with plain vector code, or lane by lane.
-template <class T, int Bytes>
-struct Portable {
+template <class T, int Bytes> struct Portable {
   using R = Raw<T, Bytes>;
   using I = Raw<IntOf<T>, Bytes>;
   static constexpr int kCount = Bytes / sizeof(T);
@@ -153,12 +145,10 @@ struct Portable {
   static R with_sign(R magnitude, R sign) { return (R)((I)magnitude | ((I)sign & (I)(-R{}))); }
 };
 
-template <class T, int Bytes>
-struct Native;
+template <class T, int Bytes> struct Native;
 
 /// A vector wider than a register: two halves, each by the narrower Native.
-template <class T, int Bytes>
-struct Halves {
+template <class T, int Bytes> struct Halves {
   using H = Native<T, Bytes / 2>;
   using R = Raw<T, Bytes>;
   using I = Raw<IntOf<T>, Bytes>;
@@ -195,15 +185,14 @@ struct Halves {
 
 /// The operations as this ISA does them best; specialised below for the widths that are registers.
 template <class T, int Bytes>
-struct Native
-    : std::conditional_t<(Bytes > kRegisterBytes), Halves<T, Bytes>, Portable<T, Bytes>> {};
+struct Native : std::conditional_t<(Bytes > kRegisterBytes), Halves<T, Bytes>, Portable<T, Bytes>> {
+};
 
 #if defined(__AVX512F__)
 
 // maskz with every lane set is the plain instruction; GCC 12 warns about the plain intrinsics'
 // own headers (bug 105593).
-template <>
-struct Native<float, 64> : Portable<float, 64> {
+template <> struct Native<float, 64> : Portable<float, 64> {
   static R fma(R a, R b, R c) { return _mm512_fmadd_ps(a, b, c); }
   static constexpr __mmask16 kAll = -1;
   static R sqrt(R a) { return _mm512_maskz_sqrt_ps(kAll, a); }
@@ -228,8 +217,7 @@ struct Native<float, 64> : Portable<float, 64> {
   static bool any(I m) { return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0; }
 };
 
-template <>
-struct Native<double, 64> : Portable<double, 64> {
+template <> struct Native<double, 64> : Portable<double, 64> {
   static R fma(R a, R b, R c) { return _mm512_fmadd_pd(a, b, c); }
   static constexpr __mmask8 kAll = -1;
   static R sqrt(R a) { return _mm512_maskz_sqrt_pd(kAll, a); }
@@ -254,8 +242,7 @@ struct Native<double, 64> : Portable<double, 64> {
   static bool any(I m) { return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0; }
 };
 
-template <>
-struct Native<int32_t, 64> : Portable<int32_t, 64> {
+template <> struct Native<int32_t, 64> : Portable<int32_t, 64> {
   static R select(I m, R a, R b) { return m ? a : b; }
   static __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1); }
   static R load(const int32_t* p, int n) { return (R)_mm512_maskz_loadu_epi32(first(n), p); }
@@ -263,8 +250,7 @@ struct Native<int32_t, 64> : Portable<int32_t, 64> {
   static bool any(I m) { return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0; }
 };
 
-template <>
-struct Native<int64_t, 64> : Portable<int64_t, 64> {
+template <> struct Native<int64_t, 64> : Portable<int64_t, 64> {
   static R select(I m, R a, R b) { return m ? a : b; }
   static __mmask8 first(int n) { return static_cast<__mmask8>((1u << n) - 1); }
   static R load(const int64_t* p, int n) { return (R)_mm512_maskz_loadu_epi64(first(n), p); }
@@ -276,8 +262,7 @@ struct Native<int64_t, 64> : Portable<int64_t, 64> {
 
 #if defined(__AVX2__) && defined(__FMA__)
 
-template <>
-struct Native<float, 32> : Portable<float, 32> {
+template <> struct Native<float, 32> : Portable<float, 32> {
   static R fma(R a, R b, R c) { return _mm256_fmadd_ps(a, b, c); }
   static R sqrt(R a) { return _mm256_sqrt_ps(a); }
   static R min(R a, R b) { return _mm256_min_ps(a, b); }
@@ -298,8 +283,7 @@ struct Native<float, 32> : Portable<float, 32> {
   static bool any(I m) { return !_mm256_testz_si256((__m256i)m, (__m256i)m); }
 };
 
-template <>
-struct Native<double, 32> : Portable<double, 32> {
+template <> struct Native<double, 32> : Portable<double, 32> {
   static R fma(R a, R b, R c) { return _mm256_fmadd_pd(a, b, c); }
   static R sqrt(R a) { return _mm256_sqrt_pd(a); }
   static R min(R a, R b) { return _mm256_min_pd(a, b); }
@@ -320,34 +304,32 @@ struct Native<double, 32> : Portable<double, 32> {
   static bool any(I m) { return !_mm256_testz_si256((__m256i)m, (__m256i)m); }
 };
 
-template <>
-struct Native<int32_t, 32> : Portable<int32_t, 32> {
+template <> struct Native<int32_t, 32> : Portable<int32_t, 32> {
   static R select(I m, R a, R b) {
     return (R)_mm256_blendv_epi8((__m256i)b, (__m256i)a, (__m256i)m);
   }
   static R load(const int32_t* p, int n) {
     return (R)_mm256_maskload_epi32(reinterpret_cast<const int*>(p),
-        (__m256i)first_lanes<int32_t, 32>(n));
+                                    (__m256i)first_lanes<int32_t, 32>(n));
   }
   static void store(int32_t* p, R v, int n) {
-    _mm256_maskstore_epi32(reinterpret_cast<int*>(p),
-        (__m256i)first_lanes<int32_t, 32>(n), (__m256i)v);
+    _mm256_maskstore_epi32(reinterpret_cast<int*>(p), (__m256i)first_lanes<int32_t, 32>(n),
+                           (__m256i)v);
   }
   static bool any(I m) { return !_mm256_testz_si256((__m256i)m, (__m256i)m); }
 };
 
-template <>
-struct Native<int64_t, 32> : Portable<int64_t, 32> {
+template <> struct Native<int64_t, 32> : Portable<int64_t, 32> {
   static R select(I m, R a, R b) {
     return (R)_mm256_blendv_epi8((__m256i)b, (__m256i)a, (__m256i)m);
   }
   static R load(const int64_t* p, int n) {
     return (R)_mm256_maskload_epi64(reinterpret_cast<const long long*>(p),
-        (__m256i)first_lanes<int64_t, 32>(n));
+                                    (__m256i)first_lanes<int64_t, 32>(n));
   }
   static void store(int64_t* p, R v, int n) {
-    _mm256_maskstore_epi64(reinterpret_cast<long long*>(p),
-        (__m256i)first_lanes<int64_t, 32>(n), (__m256i)v);
+    _mm256_maskstore_epi64(reinterpret_cast<long long*>(p), (__m256i)first_lanes<int64_t, 32>(n),
+                           (__m256i)v);
   }
   static bool any(I m) { return !_mm256_testz_si256((__m256i)m, (__m256i)m); }
 };
@@ -356,36 +338,31 @@ struct Native<int64_t, 32> : Portable<int64_t, 32> {
 
 #if defined(__x86_64__)
 
-template <>
-struct Native<float, 16> : Portable<float, 16> {
+template <> struct Native<float, 16> : Portable<float, 16> {
   static R sqrt(R a) { return _mm_sqrt_ps(a); }
   static R min(R a, R b) { return _mm_min_ps(a, b); }
   static R max(R a, R b) { return _mm_max_ps(a, b); }
   static bool any(I m) { return _mm_movemask_epi8((__m128i)m) != 0; }
 };
 
-template <>
-struct Native<double, 16> : Portable<double, 16> {
+template <> struct Native<double, 16> : Portable<double, 16> {
   static R sqrt(R a) { return _mm_sqrt_pd(a); }
   static R min(R a, R b) { return _mm_min_pd(a, b); }
   static R max(R a, R b) { return _mm_max_pd(a, b); }
   static bool any(I m) { return _mm_movemask_epi8((__m128i)m) != 0; }
 };
 
-template <>
-struct Native<int32_t, 16> : Portable<int32_t, 16> {
+template <> struct Native<int32_t, 16> : Portable<int32_t, 16> {
   static bool any(I m) { return _mm_movemask_epi8((__m128i)m) != 0; }
 };
 
-template <>
-struct Native<int64_t, 16> : Portable<int64_t, 16> {
+template <> struct Native<int64_t, 16> : Portable<int64_t, 16> {
   static bool any(I m) { return _mm_movemask_epi8((__m128i)m) != 0; }
 };
 
 #elif defined(__aarch64__)
 
-template <>
-struct Native<float, 16> : Portable<float, 16> {
+template <> struct Native<float, 16> : Portable<float, 16> {
   static R fma(R a, R b, R c) {
     return (R)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
   }
@@ -399,8 +376,7 @@ struct Native<float, 16> : Portable<float, 16> {
   }
 };
 
-template <>
-struct Native<double, 16> : Portable<double, 16> {
+template <> struct Native<double, 16> : Portable<double, 16> {
   static R fma(R a, R b, R c) {
     return (R)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
   }

@@ -44,23 +44,33 @@ inline void philox_stream(PhiloxSeed seed, uint64_t first, int64_t blocks, uint6
   using V = Vec<uint64_t>;
   using Lanes = std::make_integer_sequence<int, V::kCount>;
   constexpr uint64_t kLow = 0xffffffff;
-  for (int64_t b = 0; b < blocks; b += V::kCount, words += 2 * V::kCount) {
+  constexpr int kChains = kVecBytes < 64 ? 2 : 1;  // at a time: a round waits for the one before
+  for (int64_t b = 0; b < blocks; b += kChains * V::kCount) {
     // Every number lies in the low half of its lane; what the high half holds is never looked at.
-    const V block = iota<uint64_t>() + V(first + static_cast<uint64_t>(b));
-    V c0 = block, c1 = block >> 32, c2(seed.counter), c3(seed.counter >> 32);
+    V c0[kChains], c1[kChains], c2[kChains], c3[kChains];
+    for (int k = 0; k < kChains; ++k) {
+      c0[k] = iota<uint64_t>() + V(first + static_cast<uint64_t>(b + k * V::kCount));
+      c1[k] = c0[k] >> 32;
+      c2[k] = V(seed.counter);
+      c3[k] = V(seed.counter >> 32);
+    }
     uint32_t k0 = static_cast<uint32_t>(seed.key), k1 = static_cast<uint32_t>(seed.key >> 32);
     for (int round = 0; round < 10; ++round) {
-      const V p0 = multiply_low(c0, 0xD2511F53u), p1 = multiply_low(c2, 0xCD9E8D57u);
-      c0 = (p1 >> 32) ^ c1 ^ V(k0);
-      c2 = (p0 >> 32) ^ c3 ^ V(k1);
-      c1 = p1;
-      c3 = p0;
+      for (int k = 0; k < kChains; ++k) {
+        const V p0 = multiply_low(c0[k], 0xD2511F53u), p1 = multiply_low(c2[k], 0xCD9E8D57u);
+        c0[k] = (p1 >> 32) ^ (c1[k] ^ V(k0));
+        c2[k] = (p0 >> 32) ^ (c3[k] ^ V(k1));
+        c1[k] = p1;
+        c3[k] = p0;
+      }
       k0 += 0x9E3779B9u;
       k1 += 0xBB67AE85u;
     }
-    const V early = (c0 & kLow) | (c1 << 32), late = (c2 & kLow) | (c3 << 32);
-    store(words, V(zip_low(early.raw, late.raw, Lanes{})));
-    store(words + V::kCount, V(zip_high(early.raw, late.raw, Lanes{})));
+    for (int k = 0; k < kChains; ++k, words += 2 * V::kCount) {
+      const V early = (c0[k] & kLow) | (c1[k] << 32), late = (c2[k] & kLow) | (c3[k] << 32);
+      store(words, V(zip_low(early.raw, late.raw, Lanes{})));
+      store(words + V::kCount, V(zip_high(early.raw, late.raw, Lanes{})));
+    }
   }
 }
 

@@ -1,9 +1,10 @@
 // sin and cos on registers, for every finite argument. Included through math.h, whose table states
 // their errors.
 //
-// x = n pi/2 + r with |r| <= pi/4. Up to |n| = 2^20 (Cody and Waite 1980) pi/2 is cut in parts of 33
-// bits, so that n times a part is exact; beyond (Payne and Hanek 1983) as many bits of 2/pi as matter
-// are multiplied in integers, lane by lane. float works in double, so that r is good to the last bit.
+// x = n pi/2 + r with |r| <= pi/4. Up to |x| = 2^20 (Cody and Waite 1980) pi/2 is cut in parts of
+// 33 bits, so that n times a part is exact; beyond (Payne and Hanek 1983) as many bits of 2/pi as
+// matter are multiplied in integers, lane by lane. float works in double, so that r is good to the
+// last bit.
 #pragma once
 
 #include "simd/log.h"
@@ -19,7 +20,7 @@ struct Angle {
 
 /// One large finite |x| >= 2^20; writes high, low and gives n modulo 4.
 inline int64_t reduce_large_angle(double x, double& high, double& low) {
-  // 2/pi = 0.a2f9836e... in base 2^64, after one word of zeros for exponents below the table's start.
+  // 2/pi = 0.a2f9836e... in base 2^64, after a word of zeros for exponents below the table's start.
   static constexpr uint64_t two_over_pi[] = {
       0x0000000000000000, 0xa2f9836e4e441529, 0xfc2757d1f534ddc0, 0xdb6295993c439041,
       0xfe5163abdebbc561, 0xb7246e3a424dd2e0, 0x06492eea09d1921c, 0xfe1deb1cb129a73e,
@@ -33,7 +34,7 @@ inline int64_t reduce_large_angle(double x, double& high, double& low) {
   const bool negative = bits >> 63;
   const int exponent = static_cast<int>((bits >> 52) & 0x7ff) - 1075;  // x = mantissa 2^exponent
   const uint64_t mantissa = (bits & 0xfffffffffffff) | 0x10000000000000;
-  // Bits of 2/pi above weight 2^(2 - exponent) only add multiples of 4 to n. Take the 192 after them.
+  // Bits of 2/pi above weight 2^(2 - exponent) only add multiples of 4 to n; take the 192 after.
   const int first = exponent - 2 + 64;
   const int word = first / 64, shift = first % 64;
   const auto bits_at = [&](int i) {
@@ -99,14 +100,14 @@ inline Angle reduce_angle(Vec<double> x) {
   return out;
 }
 
-/// sin(angle + turns pi/2). Polynomials in r^2, minimax on [0, pi/4]; of lower degree where the result
-/// becomes a float.
+/// sin(angle + turns pi/2). Polynomials in r^2, minimax on [0, pi/4]; of lower degree where the
+/// result becomes a float.
 template <std::floating_point T>
 inline Vec<double> sin_of_quadrant(const Angle& angle, int64_t turns) {
-  static constexpr double sin_double[] = {-0x1.5555555555549p-3, 0x1.111111110f861p-7,
+  static constexpr double sin_double[] = {-0x1.5555555555549p-3,  0x1.111111110f861p-7,
                                           -0x1.a01a019c0e4c6p-13, 0x1.71de3574ba919p-19,
                                           -0x1.ae5e63cda82f5p-26, 0x1.5d9246d53142dp-33};
-  static constexpr double cos_double[] = {0x1.555555555554cp-5, -0x1.6c16c16c15162p-10,
+  static constexpr double cos_double[] = {0x1.555555555554cp-5,  -0x1.6c16c16c15162p-10,
                                           0x1.a01a019caef40p-16, -0x1.27e4f807d6805p-22,
                                           0x1.1ee9ea6cfb039p-29, -0x1.8fadd08b55474p-37};
   static constexpr double sin_float[] = {-0x1.5555554cb20c5p-3, 0x1.111108907d9b7p-7,
@@ -120,15 +121,14 @@ inline Vec<double> sin_of_quadrant(const Angle& angle, int64_t turns) {
     sine = r + fma(z * r, polynomial(z, sin_double), low * fma(z, -0.5, Vec<double>(1.0)));
     const Vec<double> half = z * 0.5;
     const Vec<double> head = Vec<double>(1.0) - half;
-    cosine = head + (((Vec<double>(1.0) - head) - half) +
-                     (z * z * polynomial(z, cos_double) - r * low));
+    cosine =
+        head + (((Vec<double>(1.0) - head) - half) + (z * z * polynomial(z, cos_double) - r * low));
   } else {
     sine = fma(z * r, polynomial(z, sin_float), r);
     cosine = fma(z * z, polynomial(z, cos_float), fma(z, -0.5, Vec<double>(1.0)));
   }
   const Vec<int64_t> quadrant = angle.quadrant + turns;
-  const Vec<double> y =
-      select(mask_cast<double>((quadrant & 1) == Vec<int64_t>(0)), sine, cosine);
+  const Vec<double> y = select(mask_cast<double>((quadrant & 1) == Vec<int64_t>(0)), sine, cosine);
   return bit_cast<double>(bit_cast<int64_t>(y) ^ ((quadrant & 2) << 62));
 }
 

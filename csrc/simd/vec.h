@@ -49,8 +49,7 @@ using WideInt = std::conditional_t<
                        std::conditional_t<std::is_signed_v<S>, int64_t, uint64_t>>>;
 
 /// One bool per lane of a Vec<T>, kept as an integer of all ones or all zeros.
-template <Element T>
-struct Mask {
+template <Element T> struct Mask {
   using I = Raw<IntOf<T>, kVecBytes>;
   static constexpr int kCount = kVecBytes / static_cast<int>(sizeof(T));
   I raw;
@@ -68,14 +67,13 @@ struct Mask {
   friend bool all(Mask a) { return !any(!a); }
 };
 
-template <Element T>
-struct Vec {
+template <Element T> struct Vec {
   using value_type = T;
   using mask_type = Mask<T>;
   using R = Raw<T, kVecBytes>;
   // Integer arithmetic runs on unsigned lanes, where overflow wraps by definition.
-  using Wrapping = std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>,
-                                      std::type_identity<T>>;
+  using Wrapping =
+      std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>, std::type_identity<T>>;
   using W = Raw<typename Wrapping::type, kVecBytes>;
   using N = Native<T, kVecBytes>;
   static constexpr int kCount = kVecBytes / static_cast<int>(sizeof(T));
@@ -105,16 +103,14 @@ struct Vec {
   friend Mask<T> operator>(Vec a, Vec b) { return Mask<T>((typename Mask<T>::I)(a.raw > b.raw)); }
   friend Mask<T> operator>=(Vec a, Vec b) { return Mask<T>((typename Mask<T>::I)(a.raw >= b.raw)); }
 
-  friend Vec operator&(Vec a, Vec b) requires std::integral<T> { return Vec(a.raw & b.raw); }
-  friend Vec operator|(Vec a, Vec b) requires std::integral<T> { return Vec(a.raw | b.raw); }
-  friend Vec operator^(Vec a, Vec b) requires std::integral<T> { return Vec(a.raw ^ b.raw); }
-  friend Vec operator~(Vec a) requires std::integral<T> { return Vec(~a.raw); }
-  friend Vec operator<<(Vec a, Vec b) requires std::integral<T> {
-    return Vec((R)((W)a.raw << (W)b.raw));
-  }
-  friend Vec operator>>(Vec a, Vec b) requires std::integral<T> { return Vec(a.raw >> b.raw); }
-  friend Vec operator<<(Vec a, int n) requires std::integral<T> { return Vec((R)((W)a.raw << n)); }
-  friend Vec operator>>(Vec a, int n) requires std::integral<T> { return Vec(a.raw >> n); }
+  friend Vec operator&(Vec a, Vec b) { return Vec(a.raw & b.raw); }
+  friend Vec operator|(Vec a, Vec b) { return Vec(a.raw | b.raw); }
+  friend Vec operator^(Vec a, Vec b) { return Vec(a.raw ^ b.raw); }
+  friend Vec operator~(Vec a) { return Vec(~a.raw); }
+  friend Vec operator<<(Vec a, Vec b) { return Vec((R)((W)a.raw << (W)b.raw)); }
+  friend Vec operator>>(Vec a, Vec b) { return Vec(a.raw >> b.raw); }
+  friend Vec operator<<(Vec a, int n) { return Vec((R)((W)a.raw << n)); }
+  friend Vec operator>>(Vec a, int n) { return Vec(a.raw >> n); }
 
   friend Vec select(Mask<T> m, Vec a, Vec b) { return Vec(N::select(m.raw, a.raw, b.raw)); }
   friend Vec min(Vec a, Vec b) { return Vec(N::min(a.raw, b.raw)); }
@@ -123,21 +119,25 @@ struct Vec {
   friend Vec maximum(Vec a, Vec b) { return nan_first(a, max(a, b)); }
 
   friend Vec fma(Vec a, Vec b, Vec c) {
-    if constexpr (std::is_integral_v<T>) return a * b + c;
-    else return Vec(N::fma(a.raw, b.raw, c.raw));
+    if constexpr (std::is_integral_v<T>)
+      return a * b + c;
+    else
+      return Vec(N::fma(a.raw, b.raw, c.raw));
   }
-  friend Vec sqrt(Vec a) requires std::floating_point<T> { return Vec(N::sqrt(a.raw)); }
-  friend Vec floor(Vec a) requires std::floating_point<T> { return Vec(N::floor(a.raw)); }
-  friend Vec ceil(Vec a) requires std::floating_point<T> { return Vec(N::ceil(a.raw)); }
-  friend Vec trunc(Vec a) requires std::floating_point<T> { return Vec(N::trunc(a.raw)); }
-  friend Vec rint(Vec a) requires std::floating_point<T> { return Vec(N::nearest(a.raw)); }
+  friend Vec sqrt(Vec a) { return Vec(N::sqrt(a.raw)); }
+  friend Vec floor(Vec a) { return Vec(N::floor(a.raw)); }
+  friend Vec ceil(Vec a) { return Vec(N::ceil(a.raw)); }
+  friend Vec trunc(Vec a) { return Vec(N::trunc(a.raw)); }
+  friend Vec rint(Vec a) { return Vec(N::nearest(a.raw)); }
 
  private:
   // x - 0 is x, -0 and NaN too; compilers turn it, unlike a loop over lanes, into a broadcast.
   static R fill(T x) { return x - R{}; }
   static Vec nan_first(Vec a, Vec b) {
-    if constexpr (std::is_floating_point_v<T>) return select(a != a, a, b);
-    else return b;
+    if constexpr (std::is_floating_point_v<T>)
+      return select(a != a, a, b);
+    else
+      return b;
   }
 };
 
@@ -173,42 +173,29 @@ inline Vec<float> narrow(Vec<double> low, Vec<double> high) {
 
 // ---- memory -------------------------------------------------------------------------------------
 
-template <Element T>
-inline Vec<T> load(const T* p) {
+template <Element T> inline Vec<T> load(const T* p) {
   typename Vec<T>::R r;
   std::memcpy(&r, p, sizeof(r));
   return Vec<T>(r);
 }
-template <Element T>
-inline Vec<T> load(const T* p, int n) {
-  return Vec<T>(Vec<T>::N::load(p, n));
-}
-template <Element T>
-inline void store(T* p, Vec<T> v) {
-  std::memcpy(p, &v.raw, sizeof(v.raw));
-}
-template <Element T>
-inline void store(T* p, Vec<T> v, int n) {
-  Vec<T>::N::store(p, v.raw, n);
-}
+template <Element T> inline Vec<T> load(const T* p, int n) { return Vec<T>(Vec<T>::N::load(p, n)); }
+template <Element T> inline void store(T* p, Vec<T> v) { std::memcpy(p, &v.raw, sizeof(v.raw)); }
+template <Element T> inline void store(T* p, Vec<T> v, int n) { Vec<T>::N::store(p, v.raw, n); }
 
-template <Element T>
-inline Vec<T> iota() {
+template <Element T> inline Vec<T> iota() {
   Vec<T> v;
   for (int i = 0; i < Vec<T>::kCount; ++i) v.raw[i] = static_cast<T>(i);
   return v;
 }
-template <Element T>
-inline Mask<T> first_n(int n) {
-  return Mask<T>(first_lanes<T, kVecBytes>(n));
-}
+template <Element T> inline Mask<T> first_n(int n) { return Mask<T>(first_lanes<T, kVecBytes>(n)); }
+
+/// kLanes numbers, whatever their width.
+template <class T, int kLanes> using Lanes = Raw<T, static_cast<int>(sizeof(T)) * kLanes>;
 
 /// C casts of kLanes numbers. Compilers turn a cast into vector code only if it at most doubles or
 /// halves the width and is not int8 <-> float at once, so longer ways go in such steps.
 template <int kLanes, class To, class From>
-inline Raw<To, kLanes * static_cast<int>(sizeof(To))> cast_lanes(
-    Raw<From, kLanes * static_cast<int>(sizeof(From))> v) {
-  using Target = Raw<To, kLanes * static_cast<int>(sizeof(To))>;
+inline Lanes<To, kLanes> cast_lanes(Lanes<From, kLanes> v) {
   constexpr bool from_float = std::is_floating_point_v<From>;
   constexpr bool to_float = std::is_floating_point_v<To>;
   if constexpr (!from_float && !to_float && sizeof(To) > 2 * sizeof(From)) {
@@ -221,6 +208,7 @@ inline Raw<To, kLanes * static_cast<int>(sizeof(To))> cast_lanes(
                        (from_float && !to_float && sizeof(To) < 4)) {
     return cast_lanes<kLanes, To, int32_t>(cast_lanes<kLanes, int32_t, From>(v));
   } else {
+    using Target = Lanes<To, kLanes>;
     return __builtin_convertvector(v, Target);
   }
 }
@@ -228,7 +216,7 @@ inline Raw<To, kLanes * static_cast<int>(sizeof(To))> cast_lanes(
 template <Element T, class S>
   requires std::is_arithmetic_v<S>
 inline Vec<T> load_as(const S* p) {
-  Raw<S, Vec<T>::kCount * static_cast<int>(sizeof(S))> packed;
+  Lanes<S, Vec<T>::kCount> packed;
   std::memcpy(&packed, p, sizeof(packed));
   return Vec<T>(cast_lanes<Vec<T>::kCount, T, S>(packed));
 }
@@ -255,12 +243,10 @@ inline void store_as(S* p, Vec<T> v, int n) {
 
 // ---- the sign bit and the classes of floating numbers -------------------------------------------
 
-template <std::floating_point T>
-inline Vec<T> sign_bits(Vec<T> a) {
+template <std::floating_point T> inline Vec<T> sign_bits(Vec<T> a) {
   return bit_cast<T>(bit_cast<IntOf<T>>(a) & bit_cast<IntOf<T>>(Vec<T>(T(-0.0))));
 }
-template <Element T>
-inline Vec<T> abs(Vec<T> a) {
+template <Element T> inline Vec<T> abs(Vec<T> a) {
   if constexpr (std::is_floating_point_v<T>)
     return bit_cast<T>(bit_cast<IntOf<T>>(a) & ~bit_cast<IntOf<T>>(Vec<T>(T(-0.0))));
   else if constexpr (std::is_signed_v<T>)
@@ -268,32 +254,24 @@ inline Vec<T> abs(Vec<T> a) {
   else
     return a;
 }
-template <std::floating_point T>
-inline Vec<T> copysign(Vec<T> magnitude, Vec<T> sign) {
+template <std::floating_point T> inline Vec<T> copysign(Vec<T> magnitude, Vec<T> sign) {
   return bit_cast<T>(bit_cast<IntOf<T>>(abs(magnitude)) | bit_cast<IntOf<T>>(sign_bits(sign)));
 }
-template <std::floating_point T>
-inline Mask<T> signbit(Vec<T> a) {
+template <std::floating_point T> inline Mask<T> signbit(Vec<T> a) {
   return mask_cast<T>(bit_cast<IntOf<T>>(a) < Vec<IntOf<T>>(0));
 }
-template <std::floating_point T>
-inline Mask<T> isnan(Vec<T> a) {
-  return a != a;
-}
-template <std::floating_point T>
-inline Mask<T> isinf(Vec<T> a) {
+template <std::floating_point T> inline Mask<T> isnan(Vec<T> a) { return a != a; }
+template <std::floating_point T> inline Mask<T> isinf(Vec<T> a) {
   return abs(a) == Vec<T>(T(__builtin_huge_val()));
 }
-template <std::floating_point T>
-inline Mask<T> isfinite(Vec<T> a) {
+template <std::floating_point T> inline Mask<T> isfinite(Vec<T> a) {
   return abs(a) < Vec<T>(T(__builtin_huge_val()));
 }
 
 // ---- across lanes -------------------------------------------------------------------------------
 
 /// Folds the upper half onto the lower until one lane is left: the same tree whatever the values.
-template <class T, int Bytes, class F>
-inline T fold(Raw<T, Bytes> v, F combine) {
+template <class T, int Bytes, class F> inline T fold(Raw<T, Bytes> v, F combine) {
   if constexpr (Bytes > 16) {
     return fold<T, Bytes / 2>(combine(low_half<T, Bytes>(v), high_half<T, Bytes>(v)), combine);
   } else if constexpr (sizeof(T) == 8) {
@@ -302,21 +280,16 @@ inline T fold(Raw<T, Bytes> v, F combine) {
     return combine(combine(v[0], v[2]), combine(v[1], v[3]));
   }
 }
-template <Element T>
-inline T hsum(Vec<T> v) {
+template <Element T> inline T hsum(Vec<T> v) {
   using U = typename Vec<T>::Wrapping::type;
   return static_cast<T>(
       fold<U, kVecBytes>((typename Vec<T>::W)v.raw, [](auto a, auto b) { return a + b; }));
 }
-template <Element T>
-inline T hmin(Vec<T> v) {
-  return fold<T, kVecBytes>(
-      v.raw, [](auto a, auto b) { return ((a != a) | (a < b)) ? a : b; });
+template <Element T> inline T hmin(Vec<T> v) {
+  return fold<T, kVecBytes>(v.raw, [](auto a, auto b) { return ((a != a) | (a < b)) ? a : b; });
 }
-template <Element T>
-inline T hmax(Vec<T> v) {
-  return fold<T, kVecBytes>(
-      v.raw, [](auto a, auto b) { return ((a != a) | (a > b)) ? a : b; });
+template <Element T> inline T hmax(Vec<T> v) {
+  return fold<T, kVecBytes>(v.raw, [](auto a, auto b) { return ((a != a) | (a > b)) ? a : b; });
 }
 
 // ---- plain numbers: the same operations, bit for bit, on one lane -------------------------------
@@ -327,9 +300,12 @@ template <Element T> inline T max(T a, T b) { return a > b ? a : b; }
 template <Element T> inline T minimum(T a, T b) { return a != a || a < b ? a : b; }
 template <Element T> inline T maximum(T a, T b) { return a != a || a > b ? a : b; }
 template <Element T> inline T fma(T a, T b, T c) {
-  if constexpr (!std::is_floating_point_v<T> || !kHasFma) return a * b + c;
-  else if constexpr (sizeof(T) == 4) return __builtin_fmaf(a, b, c);
-  else return __builtin_fma(a, b, c);
+  if constexpr (!std::is_floating_point_v<T> || !kHasFma)
+    return a * b + c;
+  else if constexpr (sizeof(T) == 4)
+    return __builtin_fmaf(a, b, c);
+  else
+    return __builtin_fma(a, b, c);
 }
 template <Element T> inline T abs(T a) { return abs(Vec<T>(a))[0]; }
 template <std::floating_point T> inline T sqrt(T a) { return sqrt(Vec<T>(a))[0]; }

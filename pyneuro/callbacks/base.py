@@ -160,7 +160,9 @@ class CallbackList:
                 if same and event not in vars(callback) and older not in vars(callback):
                     continue
             if hasattr(callback, event):
-                heard.append((getattr(callback, event), getattr(callback, "reads_logs_lazily", False)))
+                heard.append(
+                    (getattr(callback, event), getattr(callback, "reads_logs_lazily", False))
+                )
         return heard
 
     def append(self, callback: Any) -> None:

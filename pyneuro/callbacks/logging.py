@@ -141,7 +141,9 @@ class Progbar:
         digits = int(math.log10(self.target)) + 1 if self.target > 0 else 1
         return f"{current:{digits}d}/{self.target}"
 
-    def _show_line(self, current: int, values: list[tuple[str, Any]], now: float, step: float) -> None:
+    def _show_line(
+        self, current: int, values: list[tuple[str, Any]], now: float, step: float
+    ) -> None:
         line = f"{self._count(current)} - {now - self._start:.0f}s - "
         write(f"{line}{_duration(step, self.unit_name)}{_numbers(values)}\n")
 

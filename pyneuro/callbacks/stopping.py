@@ -25,7 +25,9 @@ class MonitorCallback(Callback):
         ArgumentError: an unknown mode.
     """
 
-    def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0) -> None:
+    def __init__(
+        self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0
+    ) -> None:
         super().__init__()
         if mode not in ("auto", "min", "max"):
             raise ArgumentError(
@@ -56,7 +58,7 @@ class MonitorCallback(Callback):
         name = self.monitor.removeprefix("val_")
         if name == "loss" or name.endswith("_loss"):
             return -1.0
-        for metric in getattr(self.model, "all_metrics", lambda: [])():
+        for metric in getattr(self.model, "all_metrics", list)():
             if name == metric.name or name.endswith(f"_{metric.name}"):
                 direction = getattr(metric, "_direction", None)
                 if direction is not None:

@@ -82,7 +82,11 @@ def _array(value: Any, floatx: str | None) -> Any:
     if not isinstance(value, np.ndarray):
         if hasattr(value, "to_numpy"):  # frames and series
             value = value.to_numpy()
-        elif hasattr(value, "__array__") or hasattr(value, "__array_interface__") or _is_number(value):
+        elif (
+            hasattr(value, "__array__")
+            or hasattr(value, "__array_interface__")
+            or _is_number(value)
+        ):
             value = np.asarray(value)
         else:
             raise TypeError(
@@ -154,7 +158,9 @@ def class_weights(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
         raise ValueError("class_weight needs one target; for several, give sample_weight")
     y = np.asarray(y)
     if y.ndim > 2:
-        raise ValueError(f"class_weight needs targets with one or two axes, got the shape {y.shape}")
+        raise ValueError(
+            f"class_weight needs targets with one or two axes, got the shape {y.shape}"
+        )
     if y.ndim == 2:
         y = y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
     classes = np.rint(y).astype(np.int64)

@@ -100,9 +100,14 @@ class Layer(Tracker):
         state["_inbound_nodes"] = []
         state["_trainable"] = bool(trainable)
         state["_policy"] = policy = policies.get(dtype)
-        state["variable_dtype"], state["compute_dtype"] = policy.variable_dtype, policy.compute_dtype
+        state["variable_dtype"], state["compute_dtype"] = (
+            policy.variable_dtype,
+            policy.compute_dtype,
+        )
         state["autocast"] = autocast
-        state["_cast_to"] = policy.compute_dtype if autocast and is_float(policy.compute_dtype) else None
+        state["_cast_to"] = (
+            policy.compute_dtype if autocast and is_float(policy.compute_dtype) else None
+        )
         if activity_regularizer is not None:
             state["activity_regularizer"] = regularizers.get(activity_regularizer)
         state["_input_shape_argument"] = input_shape_argument(kwargs)
@@ -191,6 +196,7 @@ class Layer(Tracker):
             >>> layers.Dense(3).compute_output_shape((None, 5))
             (None, 3)
         """
+
         def placeholder(shape: Any) -> Any:
             return KerasTensor(tuple(shape), dtype=self.compute_dtype)
 
@@ -476,8 +482,10 @@ class Layer(Tracker):
     def _only_node(self, what: str) -> Any:
         nodes = self._inbound_nodes
         if len(nodes) != 1:
-            why = "was never called on a symbolic tensor" if not nodes else (
-                f"was called {len(nodes)} times, so that it is not clear which one is meant"
+            why = (
+                "was never called on a symbolic tensor"
+                if not nodes
+                else (f"was called {len(nodes)} times, so that it is not clear which one is meant")
             )
             raise AttributeError(f"layer {self.name!r} has no {what}: it {why}")
         return nodes[0]

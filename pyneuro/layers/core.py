@@ -442,4 +442,6 @@ class Lambda(Layer):
     def from_config(cls, config: dict[str, Any]) -> Any:
         """Make a layer from `get_config()`'s result."""
         named = ("function", "mask", "arguments")
-        return cls(**{k: deserialize_keras_object(v) if k in named else v for k, v in config.items()})
+        return cls(
+            **{k: deserialize_keras_object(v) if k in named else v for k, v in config.items()}
+        )

@@ -99,7 +99,7 @@ class InputLayer(Layer):
 
     def get_build_config(self) -> None:
         """Nothing: an input has no weights to build."""
-        return None
+        return
 
 
 def _sizes(argument: str, shape: Any) -> tuple[int | None, ...]:
@@ -160,5 +160,3 @@ def Input(  # noqa: N802 - Keras's name
         name=name,
     )
     return layer.output
-
-

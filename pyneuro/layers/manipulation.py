@@ -79,8 +79,7 @@ class Reshape(Layer):
         self.target_shape = tuple(int(size) for size in target_shape)
         if self.target_shape.count(-1) > 1 or any(size < -1 for size in self.target_shape):
             raise ArgumentError(
-                "Reshape: target_shape must hold sizes and at most one -1, got "
-                f"{self.target_shape}"
+                f"Reshape: target_shape must hold sizes and at most one -1, got {self.target_shape}"
             )
         self.built = True
 

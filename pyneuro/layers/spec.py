@@ -72,7 +72,11 @@ class InputSpec:
         parts = []
         for slot in ("dtype", "shape", "ndim", "max_ndim", "min_ndim", "axes", "name"):
             value = getattr(self, slot)
-            if value is not None and value != {} and not (slot == "ndim" and self.shape is not None):
+            if (
+                value is not None
+                and value != {}
+                and not (slot == "ndim" and self.shape is not None)
+            ):
                 parts.append(f"{slot}={value!r}")
         return f"InputSpec({', '.join(parts)})"
 

@@ -246,7 +246,7 @@ class Functional(Model):
 
     def get_build_config(self) -> None:
         """Nothing: the graph says all shapes."""
-        return None
+        return
 
 
 def _is_input(tensor: Any) -> bool:

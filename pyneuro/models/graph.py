@@ -23,7 +23,9 @@ class _Step:
         self.record = record
         parents = record.parents()
         self.inputs = [(id(tensor), slots[id(tensor)]) for tensor in parents]
-        only = len(record.args) == 1 and not record.kwargs and isinstance(record.args[0], KerasTensor)
+        only = (
+            len(record.args) == 1 and not record.kwargs and isinstance(record.args[0], KerasTensor)
+        )
         self.single = self.inputs[0][1] if only else None
         self.outputs = [slots[id(leaf)] for leaf in tree.flatten(record.outputs)
                         if isinstance(leaf, KerasTensor)]  # fmt: skip
@@ -97,7 +99,9 @@ class Graph:
     def _add_inputs(self, done: set[int]) -> None:
         """Inputs come first; one that lies in the middle of another graph is cut off there."""
         cut = [t.record for t in self.inputs if t.record is not None and t.record.parents()]
-        unused = [t.record for t in self.inputs if t.record is not None and id(t.record) not in done]
+        unused = [
+            t.record for t in self.inputs if t.record is not None and id(t.record) not in done
+        ]
         self.records = [r for r in self.records if not any(r is c for c in cut)]
         for record in unused:
             self._first_seen.setdefault(id(operation(record)), len(self._first_seen))

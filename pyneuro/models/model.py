@@ -69,8 +69,10 @@ class Model(Trainer, Layer):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _is_functional(args, kwargs):
             return super().__new__(cls._functional_class, *args, **kwargs)
-        if cls is not Model and not issubclass(cls, cls._functional_class or ()) and _is_functional(
-            args, kwargs
+        if (
+            cls is not Model
+            and not issubclass(cls, cls._functional_class or ())
+            and _is_functional(args, kwargs)
         ):
             return super().__new__(_functional_variant(cls), *args, **kwargs)
         return super().__new__(cls, *args, **kwargs)

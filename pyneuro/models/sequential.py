@@ -41,7 +41,9 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name)
         state = self.__dict__
         state["_stack"] = []  # the layers, an InputLayer first if there is one
-        state["_tensors"] = []  # the symbolic input, then each layer's output, once the shape is known
+        state[
+            "_tensors"
+        ] = []  # the symbolic input, then each layer's output, once the shape is known
         for layer in layers or ():
             self.add(layer)
 
@@ -144,7 +146,9 @@ class Sequential(Model):
         """
         if self._tensors or not self._stack:
             return
-        if not tree.is_shape(input_shape):  # several inputs: the first layer knows what to do with them
+        if not tree.is_shape(
+            input_shape
+        ):  # several inputs: the first layer knows what to do with them
             return
         tensor = InputLayer(batch_shape=(None, *input_shape[1:]), dtype=self._input_dtype()).output
         self.__dict__["_tensors"] = [tensor]
@@ -263,4 +267,4 @@ class Sequential(Model):
 
     def get_build_config(self) -> None:
         """Nothing: the config says the input's shape."""
-        return None
+        return

@@ -280,7 +280,9 @@ class Optimizer:
                     f"{type(self).__name__}.apply: the gradient of {variable.path!r} has the shape "
                     f"{tuple(grad.shape)}, but the variable has {tuple(variable.shape)}"
                 )
-            kept_grads.append(grad if grad.dtype == variable.dtype else ops.cast(grad, variable.dtype))
+            kept_grads.append(
+                grad if grad.dtype == variable.dtype else ops.cast(grad, variable.dtype)
+            )
             kept.append(variable)
         if not kept:
             raise ArgumentError(
@@ -317,9 +319,7 @@ class Optimizer:
             assign(constrained, [v.constraint(v) for v in constrained])
 
     @staticmethod
-    def _overwrite(
-        grads: list[Any], variables: list[Variable]
-    ) -> tuple[list[Any], list[Variable]]:
+    def _overwrite(grads: list[Any], variables: list[Variable]) -> tuple[list[Any], list[Variable]]:
         """Put gradients in place of the variables that ask for it; what is left to update."""
         pairs = list(zip(grads, variables, strict=True))
         taken = [(g, v) for g, v in pairs if v.overwrite_with_gradient]
@@ -504,7 +504,9 @@ class Optimizer:
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         """Make one from `get_config()`'s result."""
         config = dict(config)
         if isinstance(config.get("learning_rate"), dict):
@@ -538,5 +540,3 @@ def _scaled_to(gradient: Any, square: Any, length: float) -> Any:
     norm = ops.sqrt(square)
     share = ops.minimum(float(length) / ops.maximum(norm, float(length) * 1e-30), 1.0)
     return gradient * ops.cast(share, gradient.dtype)
-
-

@@ -231,7 +231,10 @@ class PolynomialDecay(LearningRateSchedule):
         cycle: bool = False,
         name: str = "PolynomialDecay",
     ) -> None:
-        self.initial_learning_rate, self.end_learning_rate = initial_learning_rate, end_learning_rate
+        self.initial_learning_rate, self.end_learning_rate = (
+            initial_learning_rate,
+            end_learning_rate,
+        )
         self.decay_steps = _positive_steps("PolynomialDecay", "decay_steps", decay_steps)
         self.power, self.cycle, self.name = power, cycle, name
 

@@ -203,9 +203,7 @@ def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool =
     write_file(path, arrays, _pack({"kind": "weights"}), overwrite)
 
 
-def load_weights(
-    model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False
-) -> None:
+def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
     """Set the weights of a model from a file of `save_weights` or `save`.
 
     Args:

@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import ml_dtypes
 import numpy as np
+import safetensors
 import safetensors.numpy
 
 from ..errors import ArgumentError, FileFormatError, ShapeError, unknown_name
@@ -28,10 +30,21 @@ __all__ = [
 
 _MAX_HEADER = 100_000_000  # the limit of the safetensors format
 _MAX_DEPTH = 512
-_SIZES = {
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
-    "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
-}  # fmt: skip
+_DTYPES = {
+    "BOOL": np.dtype(np.bool_),
+    "U8": np.dtype(np.uint8),
+    "I8": np.dtype(np.int8),
+    "U16": np.dtype(np.uint16),
+    "I16": np.dtype(np.int16),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "U32": np.dtype(np.uint32),
+    "I32": np.dtype(np.int32),
+    "F32": np.dtype(np.float32),
+    "U64": np.dtype(np.uint64),
+    "I64": np.dtype(np.int64),
+    "F64": np.dtype(np.float64),
+}
 
 
 # -- names ------------------------------------------------------------------------------------------
@@ -219,7 +232,11 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict
     with open(name, "rb") as file:
         data = file.read()
     metadata = _check(name, data)
-    return safetensors.numpy.load(data), metadata
+    arrays = {
+        key: np.frombuffer(part["data"], _DTYPES[part["dtype"]]).reshape(part["shape"])
+        for key, part in safetensors.deserialize(data)
+    }
+    return arrays, metadata
 
 
 def _bad(name: str, cause: str) -> FileFormatError:
@@ -232,9 +249,13 @@ def _check(name: str, data: bytes) -> dict[str, str]:
         raise _bad(name, f"it has {len(data)} bytes, and the header alone takes more")
     length = int.from_bytes(data[:8], "little")
     if length > _MAX_HEADER:
-        raise _bad(name, f"its header claims to be {length} bytes long; at most {_MAX_HEADER} are allowed")
+        raise _bad(
+            name, f"its header claims to be {length} bytes long; at most {_MAX_HEADER} are allowed"
+        )
     if length > len(data) - 8:
-        raise _bad(name, f"its header is {length} bytes long, but only {len(data) - 8} bytes follow")
+        raise _bad(
+            name, f"its header is {length} bytes long, but only {len(data) - 8} bytes follow"
+        )
     try:
         text = data[8 : 8 + length].decode("utf-8")
     except UnicodeDecodeError as error:
@@ -256,7 +277,7 @@ def _check_tensors(name: str, header: dict[str, Any], size: int) -> None:
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
             raise _bad(name, f"the entry of {key!r} must have dtype, shape and data_offsets")
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-        if not isinstance(dtype, str) or dtype not in _SIZES:
+        if not isinstance(dtype, str) or dtype not in _DTYPES:
             raise _bad(name, f"{key!r} has the unknown dtype {dtype!r}")
         if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
             raise _bad(name, f"the shape or the offsets of {key!r} are no whole numbers >= 0")
@@ -264,11 +285,11 @@ def _check_tensors(name: str, header: dict[str, Any], size: int) -> None:
         for extent in shape:
             count *= extent
         begin, end = offsets
-        if end - begin != count * _SIZES[dtype]:
+        needed = count * _DTYPES[dtype].itemsize
+        if end - begin != needed:
             raise _bad(
                 name,
-                f"{key!r} of {dtype} {tuple(shape)} needs {count * _SIZES[dtype]} bytes, but has "
-                f"{end - begin}",
+                f"{key!r} of {dtype} {tuple(shape)} needs {needed} bytes, but has {end - begin}",
             )
         spans.append((begin, end, key))
     at = 0

@@ -227,7 +227,9 @@ def flatten_results(model: Any, logs: dict[str, Any]) -> Any:
     order: list[str] = []
     for metric in model.metrics:
         parts = getattr(metric, "metrics", None)
-        order.extend(part.name for part in parts) if parts is not None else order.append(metric.name)
+        order.extend(part.name for part in parts) if parts is not None else order.append(
+            metric.name
+        )
     first = [name for name in dict.fromkeys(order) if name in logs]
     values = [logs[name] for name in first]
     values += [value for name, value in sorted(logs.items()) if name not in first]
@@ -260,7 +262,9 @@ def predict(
         parts.append(arrays)
         structure = outputs
         if callbacks.hears("on_predict_batch_end"):
-            callbacks.on_predict_batch_end(step, {"outputs": tree.pack_sequence_as(outputs, arrays)})
+            callbacks.on_predict_batch_end(
+                step, {"outputs": tree.pack_sequence_as(outputs, arrays)}
+            )
         if model.stop_predicting:
             break
     callbacks.on_predict_end()

@@ -20,7 +20,7 @@ __all__ = ["CompileLoss", "CompileMetrics", "Recipe"]
 
 
 def _kind_of_targets(y_true: Any, y_pred: Any) -> str:
-    """"binary", "sparse" or "categorical", by the shapes of targets and predictions."""
+    """ "binary", "sparse" or "categorical", by the shapes of targets and predictions."""
     true, pred = tuple(y_true.shape), tuple(y_pred.shape)
     if len(pred) < 2 or pred[-1] == 1:
         return "binary"
@@ -315,7 +315,9 @@ def _check_loss(loss: Any) -> None:
     for identifier in tree.flatten(loss):
         if isinstance(identifier, str) and identifier.lower() not in ("crossentropy", "ce"):
             losses_module.get(identifier)
-        elif identifier is not None and not callable(identifier) and not isinstance(identifier, str):
+        elif (
+            identifier is not None and not callable(identifier) and not isinstance(identifier, str)
+        ):
             raise ArgumentError(
                 f"compile: loss must be a name, a function or a Loss, got {identifier!r}"
             )

@@ -154,7 +154,9 @@ def train_step(model: Any, data: Any) -> Any:
         )
         with no_grad():
             logs = model.compute_metrics(x, y, y_pred, sample_weight)
-            if recipe.on_nonfinite != "ignore" and not _is_finite(recipe, loss, gradients, variables):
+            if recipe.on_nonfinite != "ignore" and not _is_finite(
+                recipe, loss, gradients, variables
+            ):
                 return logs
         with uninterrupted():
             if variables:
@@ -234,7 +236,5 @@ def check_compiled(model: Any, what: str) -> Any:
     """
     recipe = model.recipe
     if recipe is None:
-        raise ArgumentError(
-            f"{what}: call compile() first, to choose optimizer, loss and metrics"
-        )
+        raise ArgumentError(f"{what}: call compile() first, to choose optimizer, loss and metrics")
     return recipe

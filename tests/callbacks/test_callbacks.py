@@ -87,7 +87,8 @@ def test_batch_results_are_numbers_of_their_batch() -> None:
 
     model_of().fit(X, Y, batch_size=2, verbose=0, callbacks=[Keep()])
     losses = [logs["loss"] for logs in kept]
-    assert all(isinstance(loss, float) for loss in losses) and len(set(losses)) == 4
+    assert all(isinstance(loss, float) for loss in losses)
+    assert len(set(losses)) == 4
 
 
 def test_old_event_names_are_heard() -> None:
@@ -99,7 +100,8 @@ def test_old_event_names_are_heard() -> None:
 
     old = Old()
     model_of().fit(X, Y, batch_size=4, verbose=0, callbacks=[old])
-    assert old.seen == 2 and old.params == {"verbose": 0, "epochs": 1, "steps": 2}
+    assert old.seen == 2
+    assert old.params == {"verbose": 0, "epochs": 1, "steps": 2}
 
 
 def test_lambda_callbacks() -> None:
@@ -171,7 +173,8 @@ def test_the_best_weights_come_back_also_without_stopping(
     stop = callbacks.EarlyStopping(patience=2, restore_best_weights=True)
     fitted = model.fit(X, Y, epochs=len(values), verbose=0,
                        callbacks=[keep, Says("val_loss", values), stop])  # fmt: skip
-    assert len(fitted.epoch) == epochs and stop.best_epoch == best
+    assert len(fitted.epoch) == epochs
+    assert stop.best_epoch == best
     np.testing.assert_array_equal(model.get_weights()[0], kept[best][0])
     assert not np.array_equal(kept[-1][0], kept[best][0])
 

@@ -92,10 +92,13 @@ def test_the_bar_on_a_terminal_is_coloured_as_keras(
     clear(screen)
     clock[0] += 1.0
     bar.update(2)
-    assert "\x1b" not in screen.getvalue() and screen.getvalue().endswith("\n")
+    assert "\x1b" not in screen.getvalue()
+    assert screen.getvalue().endswith("\n")
 
 
-def test_lines_do_not_wrap_on_a_terminal(monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> None:
+def test_lines_do_not_wrap_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
     screen = show(monkeypatch, Screen(terminal=True))
     monkeypatch.setenv("COLUMNS", "50")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -155,7 +158,8 @@ def test_auto_is_a_bar_for_people_and_a_line_for_files(monkeypatch: pytest.Monke
         model.evaluate(X, Y)
         model.predict(X)
         text = screen.getvalue()
-        assert ("\r" in text) == terminal and text.count("\n") == 3
+        assert ("\r" in text) == terminal
+        assert text.count("\n") == 3
         assert "Epoch" not in text
 
 

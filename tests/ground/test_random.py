@@ -38,14 +38,19 @@ def test_bad_seeds_are_refused(seed: object) -> None:
 def test_distributions_have_their_moments() -> None:
     n = 100_000
     u = random.uniform((n,), -1.0, 3.0, seed=1).numpy()
-    assert u.min() >= -1 and u.max() < 3 and abs(u.mean() - 1) < 0.02
+    assert u.min() >= -1
+    assert u.max() < 3
+    assert abs(u.mean() - 1) < 0.02
     z = random.normal((n,), 2.0, 3.0, seed=1).numpy()
-    assert abs(z.mean() - 2) < 0.05 and abs(z.std() - 3) < 0.05
+    assert abs(z.mean() - 2) < 0.05
+    assert abs(z.std() - 3) < 0.05
     t = random.truncated_normal((n,), 1.0, 2.0, seed=1, dtype="float64").numpy()
-    assert abs(t - 1).max() <= 4 and abs(t.mean() - 1) < 0.03
+    assert abs(t - 1).max() <= 4
+    assert abs(t.mean() - 1) < 0.03
     assert abs(t.std() / 2 - 0.8796) < 0.01
     i = random.randint((n,), -2, 3, seed=1).numpy()
-    assert set(i.tolist()) == {-2, -1, 0, 1, 2} and i.dtype == np.int32
+    assert set(i.tolist()) == {-2, -1, 0, 1, 2}
+    assert i.dtype == np.int32
     c = random.categorical(np.log([[0.2, 0.8]]).astype("float32"), n, seed=1).numpy()
     assert abs(c.mean() - 0.8) < 0.01
     kept = random.dropout(np.ones((n,), "float32"), 0.25, seed=1).numpy()
@@ -64,7 +69,8 @@ def test_the_normal_quantile_is_exact() -> None:
 
 def test_noise_shape_shares_the_mask() -> None:
     out = random.dropout(np.ones((50, 8), "float32"), 0.5, noise_shape=(None, 1), seed=3).numpy()
-    assert ((out == out[:, :1]).all()) and 0 < (out == 0).mean() < 1
+    assert (out == out[:, :1]).all()
+    assert 0 < (out == 0).mean() < 1
 
 
 def test_shuffle_is_a_permutation_along_the_axis() -> None:

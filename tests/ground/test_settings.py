@@ -55,7 +55,9 @@ def test_unknown_names_are_attribute_errors() -> None:
 
 def test_importing_loads_nothing_that_is_not_used() -> None:
     code = "import sys, pyneuro; print([m for m in sys.modules if m.startswith('pyneuro.')])"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert "pyneuro.layers" not in loaded.stdout
 
 

@@ -62,6 +62,7 @@ def test_traverse_replaces_top_down_and_bottom_up() -> None:
 
 def test_shapes_are_leaves() -> None:
     assert tree.map_shape_structure(len, [(1, None), {"a": (2,)}]) == [2, {"a": 1}]
-    assert tree.is_shape(()) and not tree.is_shape([(1,)])
+    assert tree.is_shape(())
+    assert not tree.is_shape([(1,)])
     with pytest.raises(ValueError, match="expected a shape"):
         tree.map_shape_structure(len, "ab")

@@ -16,7 +16,10 @@ LAYERS = [
     (lambda: layers.Dense(4, activation="relu"), X),
     (lambda: layers.Dense(4, use_bias=False, kernel_constraint="non_neg"), X),
     (lambda: layers.Embedding(9, 4), RNG.integers(0, 9, (3, 5))),
-    (lambda: layers.Embedding(9, 4, mask_zero=True, embeddings_regularizer="l2"), np.ones((3, 2), int)),
+    (
+        lambda: layers.Embedding(9, 4, mask_zero=True, embeddings_regularizer="l2"),
+        np.ones((3, 2), int),
+    ),
     (lambda: layers.Flatten(), X.reshape(3, 5, 1)),
     (lambda: layers.Flatten(data_format="channels_first"), X.reshape(3, 5, 1)),
     (lambda: layers.Dropout(0.5, seed=3), X),
@@ -42,7 +45,8 @@ def test_config_and_symbolic_shape(make: object, x: np.ndarray, dtype: str) -> N
     y = twin(x)
     assert y.dtype == dtype
     symbolic = twin(pyneuro.Input(x.shape[1:], dtype=x.dtype.name))
-    assert symbolic.shape == (None, *y.shape[1:]) and symbolic.dtype == dtype
+    assert symbolic.shape == (None, *y.shape[1:])
+    assert symbolic.dtype == dtype
     again = deserialize_keras_object(serialize_keras_object(twin))
     assert again.get_config() == twin.get_config() or "scale" in config["config"]
     again.set_weights(twin.get_weights())
@@ -98,7 +102,8 @@ def test_dropout_only_drops_while_training() -> None:
     np.testing.assert_array_equal(layer(x).numpy(), x)
     first, second = layer(x, training=True).numpy(), layer(x, training=True).numpy()
     assert not np.array_equal(first, second)
-    assert abs((first == 0).mean() - 0.5) < 0.05 and set(np.unique(first)) == {0.0, 2.0}
+    assert abs((first == 0).mean() - 0.5) < 0.05
+    assert set(np.unique(first)) == {0.0, 2.0}
     again = layers.Dropout(0.5, seed=1)
     np.testing.assert_array_equal(again(x, training=True).numpy(), first)
     with pytest.raises(ArgumentError, match="rate"):
@@ -153,7 +158,12 @@ def test_lambda_passes_what_the_function_names() -> None:
 
 def test_inputs_check_their_shape() -> None:
     assert pyneuro.Input((3,), batch_size=2, dtype="int32", name="n").shape == (2, 3)
-    for arguments in ({}, {"shape": (2,), "batch_shape": (1, 2)}, {"shape": (2.5,)}, {"shape": "ab"}):
+    for arguments in (
+        {},
+        {"shape": (2,), "batch_shape": (1, 2)},
+        {"shape": (2.5,)},
+        {"shape": "ab"},
+    ):
         with pytest.raises(ArgumentError):
             pyneuro.Input(**arguments)
     with pytest.raises(ArgumentError, match="sparse"):

@@ -48,9 +48,11 @@ X = np.ones((2, 4), "float32")
 
 def test_the_first_call_builds() -> None:
     layer = Scale()
-    assert not layer.built and layer.weights == []
+    assert not layer.built
+    assert layer.weights == []
     assert layer(X).shape == (2, 4)
-    assert layer.built and layer.factor.shape == (4,)
+    assert layer.built
+    assert layer.factor.shape == (4,)
     assert layer.factor.path == f"{layer.name}/factor"
 
 
@@ -82,7 +84,7 @@ def test_state_is_found_in_attributes_and_containers() -> None:
     holder.blocks.append(layers.Dense(1))
     assert len(holder._flatten_layers(include_self=False)) == 4
     holder.inner = layers.Dropout(0.5)
-    assert [type(x).__name__ for x in holder._child_layers()][0] != "Asks"
+    assert next(type(x).__name__ for x in holder._child_layers()) != "Asks"
     assert len(holder.variables) == len(holder.weights) + 1  # the dropout's seed
     del holder.count
     assert "count" not in [v.name for v in holder.weights]
@@ -92,7 +94,8 @@ def test_freezing_reaches_all_weights() -> None:
     holder = Holder()
     holder(X)
     holder.trainable = False
-    assert holder.trainable_weights == [] and len(holder.non_trainable_weights) == 5
+    assert holder.trainable_weights == []
+    assert len(holder.non_trainable_weights) == 5
     assert all(not v.trainable for v in holder.weights)
     holder.trainable = True
     assert len(holder.trainable_weights) == 4
@@ -178,9 +181,12 @@ def test_unknown_arguments_are_named() -> None:
 def test_config_without_a_get_config_holds_the_arguments() -> None:
     layer = Scale(2.0, name="s", trainable=False)
     config = layer.get_config()
-    assert config["start"] == 2.0 and config["name"] == "s" and config["trainable"] is False
+    assert config["start"] == 2.0
+    assert config["name"] == "s"
+    assert config["trainable"] is False
     again = Scale.from_config(config)
-    assert again.start == 2.0 and again.name == "s"
+    assert again.start == 2.0
+    assert again.name == "s"
 
 
 def test_output_shapes_come_from_running_on_shapes() -> None:
@@ -223,6 +229,7 @@ def test_layers_made_inside_call_are_built_on_a_real_device() -> None:
 def test_mixed_precision_computes_in_16_bits_and_keeps_32() -> None:
     dense = layers.Dense(3, activation="relu", dtype="mixed_bfloat16")
     y = dense(X)
-    assert y.dtype == "bfloat16" and dense.kernel.dtype == "float32"
+    assert y.dtype == "bfloat16"
+    assert dense.kernel.dtype == "float32"
     (gradient,) = pyneuro.grad(ops.sum(ops.cast(y, "float32")), [dense.kernel])
     assert gradient.dtype == "float32"

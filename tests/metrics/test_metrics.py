@@ -16,10 +16,10 @@ ONE_HOT = np.eye(C, dtype="float32")[LABELS]
 BITS = (RNG.random((N, 2)) > 0.5).astype("float32")
 PROBS = RNG.random((N, 2)).astype("float32")
 RIGHT = SCORES.argmax(-1) == LABELS
-RANK = (SCORES > SCORES[np.arange(N), LABELS][:, None]).sum(-1)
+RANK = (SCORES[np.arange(N), LABELS][:, None] < SCORES).sum(-1)
 
 CASES = [
-    (metrics.Accuracy(), LABELS, np.roll(LABELS, 1), LABELS == np.roll(LABELS, 1)),
+    (metrics.Accuracy(), LABELS, np.roll(LABELS, 1), np.roll(LABELS, 1) == LABELS),
     (metrics.BinaryAccuracy(), BITS, PROBS, ((PROBS > 0.5) == BITS).mean(-1)),
     (metrics.BinaryAccuracy(threshold=0.2), BITS, PROBS, ((PROBS > 0.2) == BITS).mean(-1)),
     (metrics.CategoricalAccuracy(), ONE_HOT, SCORES, RIGHT),
@@ -33,7 +33,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("metric", "true", "pred", "values"), CASES)
-def test_means_over_batches(metric: metrics.Metric, true: object, pred: object, values: object) -> None:
+def test_means_over_batches(
+    metric: metrics.Metric, true: object, pred: object, values: object
+) -> None:
     weights = RNG.random(N).astype("float32")
     metric.reset_state()
     for part in (slice(0, 5), slice(5, N)):
@@ -111,7 +113,8 @@ def test_own_metrics_and_functions() -> None:
     metric = Extremes(name="extremes")
     result = metric(np.array([-3.0, 5.0], "float32"))
     assert (result["low"].item(), result["mean"].item()) == (-3.0, 1.0)
-    assert len(metric.variables) == 3 and metric.low.path == "extremes/low"
+    assert len(metric.variables) == 3
+    assert metric.low.path == "extremes/low"
     metric.reset_state()
     assert metric.low.item() == 0.0
 

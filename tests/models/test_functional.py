@@ -25,7 +25,8 @@ def test_the_proof() -> None:
     tokens = Input((None,), dtype="int32", name="tokens")
     embedded = layers.Embedding(10, 3, name="embedding")(tokens)
     y = ops.argmax(embedded + embedded * 2 + 1.5, axis=-1)
-    assert y.shape == (None, None) and y.dtype == "int32"
+    assert y.shape == (None, None)
+    assert y.dtype == "int32"
     model = Model(tokens, y)
     twin = round_trip(model)
     for shape in ((2, 5), (7, 1), (1, 9)):
@@ -42,7 +43,8 @@ def test_several_inputs_and_outputs_in_any_structure() -> None:
     model = Model({"a": a, "b": b}, {"sum": total, "parts": (a, [b])})
     data = {"a": X, "b": X[:, :2]}
     out = round_trip(model)(data)
-    assert set(out) == {"sum", "parts"} and isinstance(out["parts"], tuple)
+    assert set(out) == {"sum", "parts"}
+    assert isinstance(out["parts"], tuple)
     left, right = model.get_layer("left"), model.get_layer("right")
     np.testing.assert_allclose(
         out["sum"].numpy(), (left(X) + right(X[:, :2])).numpy(), rtol=1e-5, atol=1e-6
@@ -59,7 +61,8 @@ def test_a_shared_layer_has_one_set_of_weights() -> None:
     x = Input((4,))
     dense = layers.Dense(4)
     model = Model(x, dense(dense(x)) * dense(x))
-    assert len(model.weights) == 2 and len(model.layers) == 2
+    assert len(model.weights) == 2
+    assert len(model.layers) == 2
     np.testing.assert_array_equal(round_trip(model)(X).numpy(), model(X).numpy())
     with pytest.raises(AttributeError, match="called 3 times"):
         _ = dense.output
@@ -72,7 +75,11 @@ def test_nesting() -> None:
     np.testing.assert_allclose(outer(X).numpy().sum(-1), 1, rtol=1e-5)
     twin = round_trip(outer)
     np.testing.assert_array_equal(twin(X).numpy(), outer(X).numpy())
-    assert [type(layer).__name__ for layer in twin.layers] == ["InputLayer", "Sequential", "Activation"]
+    assert [type(layer).__name__ for layer in twin.layers] == [
+        "InputLayer",
+        "Sequential",
+        "Activation",
+    ]
 
 
 def test_surgery_on_the_middle_of_a_model() -> None:
@@ -84,7 +91,8 @@ def test_surgery_on_the_middle_of_a_model() -> None:
     assert tail.layers[-1] is base.layers[1]
     new = Model(base.inputs, layers.Dense(5)(base.layers[0].output))
     base.layers[0].trainable = False
-    assert len(new.trainable_weights) == 2 and new.weights[0] is base.weights[0]
+    assert len(new.trainable_weights) == 2
+    assert new.weights[0] is base.weights[0]
 
 
 def test_keyword_arguments_lists_and_indices_are_recorded() -> None:
@@ -115,7 +123,8 @@ def test_inputs_are_cast_and_their_rank_is_mended() -> None:
     model = Model(x, x * 2)
     for data in (np.ones(3), np.ones((3, 1), "int64"), np.ones((3, 1, 1), "float32")):
         out = model(data)
-        assert out.shape == (3, 1) and out.dtype == "float32"
+        assert out.shape == (3, 1)
+        assert out.dtype == "float32"
 
 
 def test_wrong_inputs_are_named() -> None:

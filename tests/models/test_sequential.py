@@ -12,18 +12,22 @@ X = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
 
 def test_with_an_input_everything_is_known_at_once() -> None:
     model = Sequential([Input((4,)), layers.Dense(3), layers.Dense(2)])
-    assert model.built and model.output_shape == (None, 2) and model.count_params() == 23
-    assert [v.path for v in model.weights][0].endswith("/kernel")
+    assert model.built
+    assert model.output_shape == (None, 2)
+    assert model.count_params() == 23
+    assert next(v.path for v in model.weights).endswith("/kernel")
     assert len(model.layers) == 2
 
 
 def test_without_an_input_the_first_call_builds() -> None:
     model = Sequential([layers.Dense(3), layers.Dense(2)])
-    assert not model.built and model.weights == []
+    assert not model.built
+    assert model.weights == []
     with pytest.raises(AttributeError, match="not known"):
         _ = model.output_shape
     model(X)
-    assert model.built and model.input_shape == (None, 4)
+    assert model.built
+    assert model.input_shape == (None, 4)
     model.build((None, 4))
     with pytest.raises(ShapeError):
         model(X[:, :2])
@@ -41,7 +45,8 @@ def test_add_and_pop() -> None:
     model.add(layers.Dense(2, name="two"))
     assert model(X).shape == (5, 2)
     assert model.pop().name == "two"
-    assert model.output_shape == (None, 3) and model(X).shape == (5, 3)
+    assert model.output_shape == (None, 3)
+    assert model(X).shape == (5, 3)
     with pytest.raises(ArgumentError, match="already"):
         model.add(layers.Dense(3, name="one"))
     with pytest.raises(ArgumentError, match="must come first"):
@@ -61,7 +66,8 @@ def test_integers_reach_an_embedding_as_they_are() -> None:
 def test_a_model_as_the_first_layer_brings_its_shape() -> None:
     inner = Sequential([Input((4,)), layers.Dense(3)])
     outer = Sequential([inner, layers.Dense(2)])
-    assert outer.built and outer.output_shape == (None, 2)
+    assert outer.built
+    assert outer.output_shape == (None, 2)
 
 
 def test_configs_round_trip_built_or_not() -> None:
@@ -70,11 +76,13 @@ def test_configs_round_trip_built_or_not() -> None:
         Sequential([layers.Dense(3), layers.Dropout(0.1)]),
     ):
         twin = Sequential.from_config(model.get_config())
-        assert twin.get_config() == model.get_config() and twin.built == model.built
+        assert twin.get_config() == model.get_config()
+        assert twin.built == model.built
     late = Sequential([layers.Dense(3)])
     late(X)
     twin = models.clone_model(late)
-    assert twin.built and twin.get_weights()[0].shape == (4, 3)
+    assert twin.built
+    assert twin.get_weights()[0].shape == (4, 3)
     assert not np.array_equal(twin.get_weights()[0], late.get_weights()[0])
 
 
@@ -84,7 +92,8 @@ def test_layers_that_look_at_values_run_without_shapes() -> None:
             return inputs * 2 if float(inputs[0, 0]) > 0 else inputs
 
     model = Sequential([Input((4,)), Looks(), layers.Dense(2)])
-    assert model(X).shape == (5, 2) and len(model.weights) == 2
+    assert model(X).shape == (5, 2)
+    assert len(model.weights) == 2
 
 
 def test_get_layer_by_name_and_index() -> None:

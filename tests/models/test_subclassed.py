@@ -29,7 +29,8 @@ def test_the_first_batch_builds_and_training_learns() -> None:
     model = Net(16)
     model.compile("adam", "mse")
     history = model.fit(X, Y, epochs=30, verbose=0).history["loss"]
-    assert history[-1] < history[0] and len(model.weights) == 6
+    assert history[-1] < history[0]
+    assert len(model.weights) == 6
 
 
 def test_build_makes_all_weights_from_a_shape() -> None:
@@ -84,7 +85,8 @@ def test_own_train_step_with_backward() -> None:
     model = Own()
     model.compile(optimizer="adam")
     history = model.fit(X, Y, epochs=20, verbose=0).history
-    assert list(history) == ["my_loss"] and history["my_loss"][-1] < history["my_loss"][0]
+    assert list(history) == ["my_loss"]
+    assert history["my_loss"][-1] < history["my_loss"][0]
 
 
 def test_the_compiled_metrics_can_be_used_in_an_own_step() -> None:
@@ -114,13 +116,15 @@ def test_custom_models_from_inputs_and_outputs() -> None:
 
     x = Input((4,))
     model = Custom(x, layers.Dense(2)(x), name="custom")
-    assert isinstance(model, Custom) and isinstance(model, pyneuro.Functional)
+    assert isinstance(model, Custom)
+    assert isinstance(model, pyneuro.Functional)
     model.compile("sgd", "mse")
     assert model.evaluate(X, Y, verbose=0) == 42.0
     model.fit(X, Y, verbose=0)
     with pyneuro.saving.custom_object_scope({"Custom": Custom}):
         twin = pyneuro.models.model_from_json(model.to_json())
-    assert isinstance(twin, Custom) and twin.name == "custom"
+    assert isinstance(twin, Custom)
+    assert twin.name == "custom"
 
     class WithInit(Model):
         def __init__(self, units: int) -> None:
@@ -129,13 +133,15 @@ def test_custom_models_from_inputs_and_outputs() -> None:
             self.units = units
 
     model = WithInit(3)
-    assert model(X).shape == (16, 3) and model.units == 3
+    assert model(X).shape == (16, 3)
+    assert model.units == 3
 
 
 def test_a_config_is_made_of_the_arguments() -> None:
     model = Net(5, name="net")
     twin = Net.from_config(model.get_config())
-    assert twin.units == 5 and twin.name == "net"
+    assert twin.units == 5
+    assert twin.name == "net"
 
 
 def test_calling_a_model_that_is_not_compiled_says_so() -> None:

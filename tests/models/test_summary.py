@@ -27,7 +27,9 @@ def test_a_chain_of_layers() -> None:
         name="sequential",
     )
     model.layers[0].trainable = False
-    assert text_of(model) == """\
+    assert (
+        text_of(model)
+        == """\
 Model: "sequential"
 ┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
 ┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
@@ -40,6 +42,7 @@ Model: "sequential"
  Total params: 4,951 (19.34 KB)
  Trainable params: 4,936 (19.28 KB)
  Non-trainable params: 15 (60.00 B)"""
+    )
     lines = text_of(model, line_length=60).splitlines()
     assert {len(line) for line in lines[1:-3]} == {60}
     assert lines[1] == "┏" + "━" * 26 + "┳" + "━" * 19 + "┳" + "━" * 11 + "┓"
@@ -55,7 +58,9 @@ def test_a_graph_shows_its_connections() -> None:
     a, b = layers.Dense(2, name="a")(x), layers.Dense(2, name="dense_1")(x)
     inner = Sequential([Input((2,)), layers.Dense(3, name="in_it")], name="inner")
     model = Model(x, inner(a + b), name="functional")
-    assert text_of(model) == """\
+    assert (
+        text_of(model)
+        == """\
 Model: "functional"
 ┏━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┓
 ┃ Layer (type)        ┃ Output Shape      ┃    Param # ┃ Connected to      ┃
@@ -74,6 +79,7 @@ Model: "functional"
  Total params: 29 (116.00 B)
  Trainable params: 29 (116.00 B)
  Non-trainable params: 0 (0.00 B)"""
+    )
     assert "   └ in_it" in text_of(model, expand_nested=True)
 
 
@@ -91,7 +97,10 @@ def test_models_that_are_not_built_or_are_classes() -> None:
 
     net = Net()
     net(np.ones((2, 4), "float32"))
-    assert "│ d (Dense)                       │ (None, 3)              │            15 │" in text_of(net)
+    assert (
+        "│ d (Dense)                       │ (None, 3)              │            15 │"
+        in text_of(net)
+    )
 
 
 def test_the_optimizer_counts_once_it_has_state() -> None:

@@ -63,7 +63,10 @@ CASES: dict[str, tuple[Callable[[], optimizers.Optimizer], Update]] = {
         lambda w, g, s, t: adam(w * (1 - 0.1 * 0.02), g, s, t),
     ),
     "rmsprop": (lambda: optimizers.RMSprop(0.1), rmsprop),
-    "rmsprop, all of it": (lambda: optimizers.RMSprop(0.1, momentum=0.5, centered=True), rmsprop_all),
+    "rmsprop, all of it": (
+        lambda: optimizers.RMSprop(0.1, momentum=0.5, centered=True),
+        rmsprop_all,
+    ),
     "decay": (
         lambda: optimizers.SGD(0.1, weight_decay=0.5),
         lambda w, g, s, t: w - 0.1 * 0.5 * w - 0.1 * g,
@@ -76,7 +79,10 @@ CASES: dict[str, tuple[Callable[[], optimizers.Optimizer], Update]] = {
         lambda: optimizers.SGD(0.1, clipnorm=0.7),
         lambda w, g, s, t: w - 0.1 * g * min(1, 0.7 / np.linalg.norm(g)),
     ),
-    "loss scale": (lambda: optimizers.SGD(0.1, loss_scale_factor=4.0), lambda w, g, s, t: w - 0.025 * g),
+    "loss scale": (
+        lambda: optimizers.SGD(0.1, loss_scale_factor=4.0),
+        lambda w, g, s, t: w - 0.025 * g,
+    ),
     "schedule": (
         lambda: optimizers.SGD(schedules.ExponentialDecay(0.1, 2, 0.5)),
         lambda w, g, s, t: w - 0.1 * 0.5 ** ((t - 1) / 2) * g,

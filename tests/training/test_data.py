@@ -16,7 +16,8 @@ def firsts(epochs: data.Epochs, epoch: int) -> list[list[float]]:
 def test_batches_in_order_are_views() -> None:
     source = data.make_data(X, Y, batch_size=4)
     batches = list(source.epoch(0))
-    assert [len(x) for x, _, _ in batches] == [4, 4, 2] and source.num_batches == 3
+    assert [len(x) for x, _, _ in batches] == [4, 4, 2]
+    assert source.num_batches == 3
     assert batches[0][0].base is X or np.shares_memory(batches[0][0], X)
     assert batches[0][2] is None
 
@@ -34,7 +35,8 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 def test_whole_batches_can_be_shuffled() -> None:
     source = data.make_data(X, batch_size=3, shuffle="batch", seed=1)
     batches = [x.ravel().tolist() for x, _, _ in source.epoch(0)]
-    assert sorted(batches[:3]) == [[0, 1, 2], [3, 4, 5], [6, 7, 8]] and batches[3] == [9]
+    assert sorted(batches[:3]) == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    assert batches[3] == [9]
 
 
 def test_everything_becomes_numpy_and_float64_becomes_floatx() -> None:
@@ -60,7 +62,8 @@ def test_what_holds_no_numbers_is_refused(bad: object) -> None:
 def test_structures_are_cut_together() -> None:
     source = data.make_data({"a": X, "b": [Y]}, (Y, X), batch_size=4)
     x, y, _ = next(iter(source.epoch(0)))
-    assert x["b"][0].tolist() == [0, 1, 2, 3] and y[1].shape == (4, 1)
+    assert x["b"][0].tolist() == [0, 1, 2, 3]
+    assert y[1].shape == (4, 1)
     with pytest.raises(ValueError, match=r"\[10, 9\]"):
         data.make_data(X, Y[:9])
     with pytest.raises(ValueError, match="no samples"):
@@ -79,7 +82,10 @@ def test_memory_maps_are_not_read_as_a_whole(tmp_path: object) -> None:
 
 def test_splitting_cuts_the_end_off() -> None:
     (x, y, _), (vx, vy, _) = data.train_validation_split((X, Y, None), 0.25)
-    assert len(x) == 7 and vy.tolist() == [7, 8, 9] and len(vx) == 3 and len(y) == 7
+    assert len(x) == 7
+    assert vy.tolist() == [7, 8, 9]
+    assert len(vx) == 3
+    assert len(y) == 7
     for share in (0.0, 1.0):
         with pytest.raises(ValueError, match="neither may be empty"):
             data.train_validation_split((X, Y, None), share)
@@ -126,7 +132,8 @@ def test_sequences() -> None:
 
 def test_generators_go_on_where_they_were() -> None:
     epochs = data.Epochs(data.make_data((X[i : i + 1], Y[i : i + 1]) for i in range(5)), steps=2)
-    assert firsts(epochs, 0) == [[0.0], [1.0]] and firsts(epochs, 1) == [[2.0], [3.0]]
+    assert firsts(epochs, 0) == [[0.0], [1.0]]
+    assert firsts(epochs, 1) == [[2.0], [3.0]]
     with pytest.warns(UserWarning, match="ended after 1 of 2"):
         assert firsts(epochs, 2) == [[4.0]]
     assert epochs.ended

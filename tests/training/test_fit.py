@@ -59,10 +59,12 @@ def test_history_evaluate_and_predict_agree() -> None:
     fitted = model.fit(X, LABELS, batch_size=6, epochs=2, verbose=0, validation_split=0.25)
     assert list(fitted.history) == ["accuracy", "loss", "val_accuracy", "val_loss",
                                     "val_weighted_accuracy", "weighted_accuracy"]  # fmt: skip
-    assert fitted.params == {"verbose": 0, "epochs": 2, "steps": 3} and fitted.epoch == [0, 1]
+    assert fitted.params == {"verbose": 0, "epochs": 2, "steps": 3}
+    assert fitted.epoch == [0, 1]
     assert model.history is fitted
     logits = model.predict(X[15:], batch_size=2, verbose=0)
-    assert logits.flags.writeable and logits.shape == (5, 3)
+    assert logits.flags.writeable
+    assert logits.shape == (5, 3)
     right = (logits.argmax(-1) == LABELS[15:]).mean()
     assert fitted.history["val_accuracy"][-1] == pytest.approx(right)
     results = model.evaluate(X[15:], LABELS[15:], verbose=0)
@@ -77,7 +79,9 @@ def test_weights_of_samples_and_classes() -> None:
     model = classifier()
     model.layers[1].rate = 0.0
     logits = model.predict(X, verbose=0)
-    values = losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")(LABELS, logits)
+    values = losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")(
+        LABELS, logits
+    )
     loss, accuracy = model.evaluate(X, LABELS, sample_weight=weights, verbose=0)
     assert loss == pytest.approx((values.numpy() * weights).mean(), rel=1e-5)
     assert accuracy == pytest.approx((logits.argmax(-1) == LABELS).mean())
@@ -92,7 +96,8 @@ def test_weights_of_samples_and_classes() -> None:
 def test_one_batch_forms() -> None:
     model = classifier()
     first, second = model.train_on_batch(X, LABELS), model.train_on_batch(X, LABELS)
-    assert len(first) == 2 and first[0] != second[0]
+    assert len(first) == 2
+    assert first[0] != second[0]
     tested = model.test_on_batch(X, LABELS, return_dict=True)
     assert tested == model.evaluate(X, LABELS, batch_size=20, verbose=0, return_dict=True)
     np.testing.assert_array_equal(model.predict_on_batch(X), model.predict(X, verbose=0))
@@ -110,7 +115,9 @@ def test_one_batch_forms() -> None:
         ((LABELS > 0).astype("float32")[:, None], 1, "crossentropy", metrics.BinaryAccuracy),
     ],
 )
-def test_accuracy_is_the_one_that_fits(targets: np.ndarray, units: int, loss: str, kind: type) -> None:
+def test_accuracy_is_the_one_that_fits(
+    targets: np.ndarray, units: int, loss: str, kind: type
+) -> None:
     activation = "sigmoid" if units == 1 else "softmax"
     model = Sequential([Input((5,)), layers.Dense(units, activation=activation)])
     model.compile("sgd", loss, metrics=["acc"])
@@ -135,7 +142,13 @@ def test_several_outputs(structure: str) -> None:
     model.compile("sgd", loss, metrics=measured, loss_weights=weights)
     targets = [TARGETS, LABELS] if listed else {"a": TARGETS, "b": LABELS}
     history = model.fit(X, targets, epochs=2, verbose=0, validation_data=(X, targets)).history
-    assert [k for k in history if "val" not in k] == ["a_loss", "a_mae", "b_accuracy", "b_loss", "loss"]
+    assert [k for k in history if "val" not in k] == [
+        "a_loss",
+        "a_mae",
+        "b_accuracy",
+        "b_loss",
+        "loss",
+    ]
     assert history["loss"][0] == pytest.approx(
         0.5 * history["a_loss"][0] + 2 * history["b_loss"][0], rel=1e-5
     )
@@ -170,7 +183,12 @@ def test_misspelt_words_fail_in_compile() -> None:
     for arguments in ({"optimizer": "adma"}, {"loss": "msee"}, {"metrics": ["accurcy_"]}):
         with pytest.raises(UnknownNameError):
             model.compile(**arguments)
-    for arguments in ({"loss": 3}, {"metrics": [3]}, {"steps_per_execution": 0}, {"on_nonfinite": "x"}):
+    for arguments in (
+        {"loss": 3},
+        {"metrics": [3]},
+        {"steps_per_execution": 0},
+        {"on_nonfinite": "x"},
+    ):
         with pytest.raises(ArgumentError):
             model.compile(**arguments)
 
@@ -230,7 +248,8 @@ def test_epochs_steps_and_validation() -> None:
     fitted = model.fit(X, LABELS, batch_size=5, epochs=6, initial_epoch=2, steps_per_epoch=2,
                        validation_data=(X, LABELS), validation_freq=2, validation_steps=1,
                        validation_batch_size=4, verbose=0)  # fmt: skip
-    assert fitted.epoch == [2, 3, 4, 5] and len(fitted.history["val_loss"]) == 2
+    assert fitted.epoch == [2, 3, 4, 5]
+    assert len(fitted.history["val_loss"]) == 2
     assert model.optimizer.iterations.item() == 8
     assert len(model.fit(X, LABELS, epochs=3, validation_data=(X, LABELS), validation_freq=[1, 3],
                          verbose=0).history["val_loss"]) == 2  # fmt: skip

@@ -96,7 +96,8 @@ def test_results_are_read_when_looked_at() -> None:
     metric.update_state([4.0])
     assert results["loss"] == 3.0
     metric.update_state([100.0])
-    assert dict(results) == {"loss": 3.0} and len(results) == 1
+    assert dict(results) == {"loss": 3.0}
+    assert len(results) == 1
 
 
 def test_a_silent_fit_reads_the_results_once_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +141,8 @@ def test_stop_training_ends_after_the_batch() -> None:
 
     model = model_with(layers.Identity())
     fitted = model.fit(X, Y, batch_size=1, epochs=5, verbose=0, callbacks=[Stop()])
-    assert model.optimizer.iterations.item() == 3 and fitted.epoch == [0]
+    assert model.optimizer.iterations.item() == 3
+    assert fitted.epoch == [0]
 
 
 def test_float64_stays_float64() -> None:
