@@ -1,7 +1,7 @@
-"""pyneuro: a deep-learning framework with native kernels, define-by-run gradients and a Keras-like API.
+"""pyneuro: deep learning with native kernels, define-by-run gradients and a Keras-like API.
 
-This page is the public face and nothing else. Its names are loaded when they are first used, so that
-importing pyneuro costs little.
+This page is the public face and nothing else. Its names are loaded when they are first used, so
+that importing pyneuro costs little.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Functions of tensors made of `ops`; the named ones that exist as ops only pass o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from . import ops
 from .registry import built_in, deserialize_keras_object, resolve, serialize_keras_object
@@ -90,8 +90,8 @@ def relu(
         [-1.0, 3.0]
     """
     if negative_slope == 0.0 and max_value is None and threshold == 0.0:
-        result: Tensor = ops.relu(x)
-        return result
+        return ops.relu(x)
+    kept: Any
     if threshold != 0.0:
         kept = ops.where(ops.greater_equal(x, threshold), x, 0.0)
         below = ops.minimum(x, threshold) - threshold
@@ -99,7 +99,9 @@ def relu(
         kept, below = ops.relu(x), ops.minimum(x, 0.0)
     if max_value is not None:
         kept = ops.minimum(kept, max_value)
-    return kept + below * negative_slope if negative_slope != 0.0 else kept
+    if negative_slope != 0.0:
+        kept = kept + below * negative_slope
+    return cast("Tensor", kept)
 
 
 @built_in("activation")
@@ -325,14 +327,15 @@ def squareplus(x: Any, b: float = 4) -> Tensor:
     Returns:
         A tensor of `x`'s shape and dtype.
     """
-    return (x + ops.sqrt(ops.square(x) + float(b))) * 0.5
+    result: Tensor = (x + ops.sqrt(ops.square(x) + float(b))) * 0.5
+    return result
 
 
 @built_in("activation")
 def sparse_plus(x: Any) -> Tensor:
     """0 up to -1, `(x + 1)**2 / 4` between -1 and 1, `x` from 1 on."""
     bend = ops.square(ops.add(x, 1.0)) * 0.25
-    return ops.where(ops.less(x, 1.0), ops.where(ops.greater(x, -1.0), bend, 0.0), x)
+    return cast("Tensor", ops.where(ops.less(x, 1.0), ops.where(ops.greater(x, -1.0), bend, 0.0), x))
 
 
 @built_in("activation")
@@ -368,7 +371,8 @@ def glu(x: Any, axis: int = -1) -> Tensor:
         A tensor with half the size along `axis`.
     """
     value, gate = ops.split(x, 2, axis=axis)
-    return value * ops.sigmoid(gate)
+    result: Tensor = value * ops.sigmoid(gate)
+    return result
 
 
 def get(identifier: Any) -> Activation:

@@ -66,7 +66,8 @@ class MaxNorm(Constraint):
         """The constrained value of `w`."""
         norms = _norm(w, self.axis)
         desired = ops.minimum(norms, float(self.max_value))
-        return w * (desired / (norms + config.epsilon()))
+        result: Tensor = w * (desired / (norms + config.epsilon()))
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -106,7 +107,8 @@ class UnitNorm(Constraint):
 
     def __call__(self, w: Any) -> Tensor:
         """The constrained value of `w`."""
-        return w / (_norm(w, self.axis) + config.epsilon())
+        result: Tensor = w / (_norm(w, self.axis) + config.epsilon())
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -143,7 +145,8 @@ class MinMaxNorm(Constraint):
         norms = _norm(w, self.axis)
         bounded = ops.maximum(ops.minimum(norms, float(self.max_value)), float(self.min_value))
         desired = bounded * self.rate + norms * (1.0 - self.rate)
-        return w * (desired / (norms + config.epsilon()))
+        result: Tensor = w * (desired / (norms + config.epsilon()))
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -1,7 +1,8 @@
 """Initializers: callables `(shape, dtype) -> Tensor` that give a weight its first value.
 
 A seed that is a whole number, or none, gives the same values at each call of one initializer; a
-`SeedGenerator` gives others. Initializers without a seed take one from Python's `random` when they are made.
+`SeedGenerator` gives others. Initializers without a seed take one from Python's `random` when they
+are made.
 """
 
 from __future__ import annotations
@@ -168,7 +169,8 @@ class Identity(Initializer):
         """The first value of a weight of this shape."""
         if len(shape) != 2:
             raise ArgumentError(f"Identity: the shape must be a matrix's, got {tuple(shape)}")
-        return ops.eye(shape[0], shape[1], dtype=dtype or config.floatx()) * self.gain
+        result: Tensor = ops.eye(shape[0], shape[1], dtype=dtype or config.floatx()) * self.gain
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -1,6 +1,7 @@
 """Masks: bool tensors that go with tensors to say which entries count, from Embedding to the loss.
 
-A tensor has no place for its mask, because hardly any has one; they are kept here beside it as long as it lives.
+A tensor has no place for its mask, because hardly any has one; they are kept here beside it as
+long as it lives.
 """
 
 from __future__ import annotations

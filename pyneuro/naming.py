@@ -1,4 +1,4 @@
-"""Names of layers, metrics and optimizers: snake case, made unique, and the path of what is being called."""
+"""Names of layers, metrics and optimizers: snake case, unique; the path of what is being called."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Dtype policies: which dtype a layer computes in and which its weights are kept in.
 
-Holds the default policy and `floatx` as well; `config.py` is their public face. Knows nothing of tensors.
+Holds the default policy and `floatx` as well; `config.py` is their public face. Knows nothing of
+tensors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Random numbers with `keras.random`'s names: drawn from a seed and a counter, never from hidden state.
+"""Random numbers with `keras.random`'s names: drawn from a seed and a counter.
 
-A `SeedGenerator` gives other numbers at each draw; an integer seed gives the same numbers each time; `None`
-draws from the process-wide generator that `utils.set_random_seed` resets.
+A `SeedGenerator` gives other numbers at each draw; an integer seed gives the same numbers each
+time; `None` draws from the process-wide generator that `utils.set_random_seed` resets.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random as python_random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -239,16 +239,17 @@ def _ratio(x: Tensor, polynomials: tuple[tuple[float, ...], tuple[float, ...]]) 
         for coefficient in coefficients[1:]:
             value = value * x + coefficient
         parts.append(value)
-    return parts[0] / parts[1]
+    result: Tensor = parts[0] / parts[1]
+    return result
 
 
 def _normal_quantile(p: Tensor) -> Tensor:
     """The z below which a normal variable lies with probability p, for 1e-9 < p < 1 - 1e-9."""
     q = p - 0.5
     near = ops.absolute(q) <= 0.425
-    centre = q * _ratio(0.180625 - ops.where(near, ops.square(q), 0.0), _CENTRE)
+    centre = q * _ratio(0.180625 - ops.minimum(ops.square(q), 0.180625), _CENTRE)
     tail = _ratio(ops.sqrt(-ops.log(ops.minimum(p, 1.0 - p))) - 1.6, _TAIL)
-    return ops.where(near, centre, ops.where(q < 0.0, -tail, tail))
+    return cast("Tensor", ops.where(near, centre, ops.where(q < 0.0, -tail, tail)))
 
 
 def truncated_normal(
@@ -386,4 +387,4 @@ def dropout(
     if rate >= 1.0:
         return ops.zeros_like(inputs)
     kept = uniform(sizes, dtype="float32", seed=seed) >= rate
-    return ops.where(kept, inputs * (1.0 / (1.0 - rate)), 0.0)
+    return cast("Tensor", ops.where(kept, inputs * (1.0 / (1.0 - rate)), 0.0))

@@ -1,7 +1,7 @@
-"""Names for classes and functions: what a string such as "adam" means, and what a saved config may name.
+"""Names for classes and functions: what "adam" means, and what a saved config may name.
 
-Only registered things can be named. A config never causes an import or runs code: classes come from the
-built-ins, from `register_keras_serializable`, or from `custom_objects`.
+Only registered things can be named. A config never causes an import or runs code: classes come
+from the built-ins, from `register_keras_serializable`, or from `custom_objects`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-# The namespaces that hold built-ins. They are loaded through the package's lazy face when first named.
+# The namespaces that hold built-ins, loaded through the package's lazy face when first named.
 _NAMESPACES = MappingProxyType(
     {
         "activation": "activations",
@@ -158,7 +158,7 @@ def resolve(kind: str, identifier: Any, *, instantiate: bool = True) -> Any:
     )
 
 
-# -- custom objects ---------------------------------------------------------------------------------
+# -- custom objects -------------------------------------------------------------------------------
 
 
 def register_keras_serializable(
@@ -268,7 +268,7 @@ def custom_object_scope(custom_objects: dict[str, Any]) -> Iterator[None]:
 CustomObjectScope = custom_object_scope
 
 
-# -- a bound for what a file may ask for ------------------------------------------------------------
+# -- a bound for what a file may ask for ----------------------------------------------------------
 
 _budget: ContextVar[list[int] | None] = ContextVar("weight_budget", default=None)
 
@@ -307,7 +307,7 @@ def claim_weight(path: str, elements: int) -> None:
         )
 
 
-# -- objects to configs and back --------------------------------------------------------------------
+# -- objects to configs and back ------------------------------------------------------------------
 
 
 def serialize_keras_object(obj: Any) -> Any:
@@ -419,6 +419,7 @@ def deserialize_keras_object(
         config: plain values.
         custom_objects: name -> class or function, for names that are not registered.
         safe_mode: accepted for Keras's signature; there is no unsafe mode, code is never loaded.
+        **kwargs: accepted for Keras's signature and without effect.
 
     Returns:
         The object.
@@ -513,8 +514,8 @@ def find_class(module: str | None, name: str, registered_name: str | None = None
     ]
     error = unknown_name("class", name, [*known, *_custom_objects, *_scoped_objects.get()])
     error.add_note(
-        f"if {name} is your own class, pass custom_objects={{{name!r}: {name}}} or register it with "
-        "@pyneuro.saving.register_keras_serializable()"
+        f"if {name} is your own class, pass custom_objects={{{name!r}: {name}}} or register it "
+        "with @pyneuro.saving.register_keras_serializable()"
     )
     raise error
 

@@ -109,7 +109,8 @@ class L1(Regularizer):
 
     def __call__(self, x: Any) -> Tensor:
         """The penalty of `x`."""
-        return ops.sum(ops.absolute(x)) * self.l1
+        result: Tensor = ops.sum(ops.absolute(x)) * self.l1
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -137,7 +138,8 @@ class L2(Regularizer):
 
     def __call__(self, x: Any) -> Tensor:
         """The penalty of `x`."""
-        return ops.sum(ops.square(x)) * self.l2
+        result: Tensor = ops.sum(ops.square(x)) * self.l2
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -148,8 +150,8 @@ class L2(Regularizer):
 class OrthogonalRegularizer(Regularizer):
     """Pushes the rows (or columns) of a matrix to be orthogonal to each other.
 
-    The rows are scaled to length one; the penalty is `factor` times the mean absolute dot product of
-    different rows, each pair counted once.
+    The rows are scaled to length one; the penalty is `factor` times the mean absolute dot product
+    of different rows, each pair counted once.
 
     Args:
         factor: the factor, 0.01 by default.
@@ -184,7 +186,10 @@ class OrthogonalRegularizer(Regularizer):
         size = rows.shape[0]
         product = ops.matmul(rows, ops.transpose(rows))
         off_diagonal = ops.absolute(product * (1.0 - ops.eye(size, dtype=product.dtype)))
-        return ops.sum(off_diagonal) * (self.factor * 0.5 / max(size * (size - 1) / 2.0, 1.0))
+        result: Tensor = ops.sum(off_diagonal) * (
+            self.factor * 0.5 / max(size * (size - 1) / 2.0, 1.0)
+        )
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

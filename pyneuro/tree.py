@@ -1,8 +1,8 @@
 """Walk nested structures of lists, tuples, named tuples and dicts: `keras.tree`'s names and rules.
 
 A leaf is whatever is none of these, `None` included. Dict entries are visited in the order of their
-sorted keys (an `OrderedDict` in its own order), so that a structure means the same however it was built.
-Imports nothing: every floor may use it.
+sorted keys (an `OrderedDict` in its own order), so that a structure means the same however it was
+built. Imports nothing: every floor may use it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Runs where PyTorch is installed; it is no requirement of the tests.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,15 @@ OPTIMIZERS: dict[str, tuple[Callable[[], Optimizer], Callable[[Any], Any]]] = {
         lambda p: torch.optim.Adam(p, 0.003, eps=1e-30, amsgrad=True),
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """PyTorch's threads wait for each other by spinning, which takes minutes on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def weights(dtype: str) -> list[np.ndarray]:

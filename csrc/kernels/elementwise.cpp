@@ -103,22 +103,27 @@ DType lanes_of(DType dtype) {
   return dtype == DType::UInt64 ? DType::UInt64 : compute_dtype(dtype);
 }
 
-void run_formula(const Loops& loops, Result result, Context& ctx, In in, Out out) {
+/// Most formulas on floats only are worth a task sooner than an addition is.
+constexpr int64_t slice_of(Domain domain) {
+  return domain == Domain::Floating ? kSlice / 4 : kSlice;
+}
+
+void run_formula(const Loops& loops, Result result, int64_t slice, Context& ctx, In in, Out out) {
   DType dtype = in[0].dtype;
   for (int i = 1; i < in.count; ++i) dtype = promote(dtype, in[i].dtype);
   const DType lanes = lanes_of(dtype);
   const View* arrays[] = {&out[0], &in[0], &in[in.count - 1]};
   const DType dtypes[] = {result == Result::Bool ? DType::Bool : lanes, lanes, lanes};
-  run_elementwise(ctx, loops.of(lanes), arrays, dtypes, in.count + 1);
+  run_elementwise(ctx, loops.of(lanes), arrays, dtypes, in.count + 1, slice);
 }
 
 template <class F>
 void run_unary(const void*, Context& ctx, In in, Out out) noexcept {
-  run_formula(unary_loops<F>(), F::result, ctx, in, out);
+  run_formula(unary_loops<F>(), F::result, slice_of(F::domain), ctx, in, out);
 }
 template <class F>
 void run_binary(const void*, Context& ctx, In in, Out out) noexcept {
-  run_formula(binary_loops<F>(), F::result, ctx, in, out);
+  run_formula(binary_loops<F>(), F::result, slice_of(F::domain), ctx, in, out);
 }
 
 template <class... Fs>

@@ -25,13 +25,20 @@ template <bool kMax, class T>
 int64_t first_of_run(const T* x, int64_t n, T& value) {
   constexpr int kCount = Vec<T>::kCount;
   T best = x[0];
-  int64_t i = 0;
-  if (n >= kCount) {
-    Vec<T> most = simd::load(x);
-    for (i = kCount; i + kCount <= n; i += kCount)
-      most = better<kMax>(most, simd::load(x + i));
-    best = kMax ? hmax(most) : hmin(most);
+  if (n < 2 * kCount) {
+    int64_t at = 0;
+    for (int64_t i = 1; i < n; ++i) {
+      const bool here = wins<kMax>(x[i], best);
+      best = here ? x[i] : best;
+      at = here ? i : at;
+    }
+    value = best;
+    return at;
   }
+  Vec<T> most = simd::load(x);
+  int64_t i = kCount;
+  for (; i + kCount <= n; i += kCount) most = better<kMax>(most, simd::load(x + i));
+  best = kMax ? hmax(most) : hmin(most);
   for (; i < n; ++i) best = wins<kMax>(x[i], best) ? x[i] : best;
   value = best;
   const Vec<T> wanted(best);
@@ -181,6 +188,10 @@ void search(Context& ctx, const View& x, const View& out, const Sizes& s, DType 
   const int64_t per_task = larger(1, 2 * kSlice / (s.slice * smaller(s.inner, kStrip)));
   ctx.parallel_for(ceil_div(units, per_task), [&](int64_t task) {
     for (int64_t unit = task * per_task; unit < smaller(units, (task + 1) * per_task); ++unit) {
+      if (s.inner == 1 && s.slices == 1) {  // short rows cannot pay for the divisions below
+        search_run<kMax>(job, unit, 0);
+        continue;
+      }
       const int64_t strip = unit % s.strips, slice = unit / s.strips % s.slices;
       const int64_t outer = unit / s.strips / s.slices;
       if (s.inner == 1) search_run<kMax>(job, outer, slice);

@@ -5,9 +5,7 @@
 #include <cstring>
 
 #include "kernels/kernels.h"
-#include "kernels/tile.h"
-#include "simd/half.h"
-#include "simd/math.h"
+#include "kernels/lines.h"
 #include "simd/philox.h"
 
 namespace pyneuro {
@@ -52,23 +50,23 @@ inline Vec<double> unit(Vec<uint64_t> bits) {
   return (high + low) * 0x1p-53;
 }
 
-/// Makes elements [first, first + n) of the output as T in `to`; n <= kDraws, first a multiple of it.
+/// make(draws, first, n, to) writes elements [first, first + n) of the output as T, no more of them;
+/// n <= kDraws (half of it for double), and first is a multiple of that.
 template <class T, class Make>
 void generate(Context& ctx, const View& out, Make&& make) {
-  constexpr int64_t kPiece = kDraws / (sizeof(T) / 4);
+  constexpr int64_t kPiece = kDraws / (sizeof(T) / 4), kTask = kSlice / 2;
   const int64_t size = out.size(), bytes = static_cast<int64_t>(size_of(out.dtype));
   const DType lanes = sizeof(T) == 8 ? DType::Float64 : DType::Float32;
   const Converter convert = out.dtype == lanes ? nullptr : converter(lanes, out.dtype);
-  ctx.parallel_for(ceil_div(size, kSlice / 2), [&](int64_t task) {
+  ctx.parallel_for(ceil_div(size, kTask), [&](int64_t task) {
     Draws draws;
     alignas(64) T piece[kPiece];
-    const int64_t end = smaller(size, (task + 1) * (kSlice / 2));
-    for (int64_t first = task * (kSlice / 2); first < end; first += kPiece) {
+    const int64_t end = smaller(size, (task + 1) * kTask);
+    for (int64_t first = task * kTask; first < end; first += kPiece) {
       const int64_t n = smaller(kPiece, end - first);
-      make(draws, first, n, piece);
       char* to = out.as<char>() + first * bytes;
-      if (convert == nullptr) std::memcpy(to, piece, static_cast<size_t>(n) * sizeof(T));
-      else convert(to, piece, n);
+      make(draws, first, n, convert == nullptr ? reinterpret_cast<T*>(to) : piece);
+      if (convert != nullptr) convert(to, piece, n);
     }
   });
 }
@@ -108,8 +106,9 @@ void uniform(const RandomUniform& op, Context& ctx, const View& seed_view, const
                                      : std::numeric_limits<T>::infinity());
   generate<T>(ctx, out, [&](Draws& draws, int64_t first, int64_t n, T* to) {
     const auto* bits = draws.draw<T>(seed, first, n);
-    for (int64_t i = 0; i < n; i += V::kCount)
-      store(to + i, min(low + unit(simd::load(bits + i)) * range, most));
+    for_vectors<T>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+      store_some(to + i, min(low + unit(simd::load(bits + i)) * range, most), lanes);
+    });
   });
 }
 
@@ -167,7 +166,8 @@ void normal(const RandomNormal& op, Context& ctx, const View& seed_view, const V
       store(even + j, mean + stddev * (r * t.cos));
       store(odd + j, mean + stddev * (r * t.sin));
     }
-    for (int64_t j = 0; j < pairs; ++j) to[2 * j] = even[j], to[2 * j + 1] = odd[j];
+    for (int64_t j = 0; j < n / 2; ++j) to[2 * j] = even[j], to[2 * j + 1] = odd[j];
+    if (n % 2 != 0) to[n - 1] = even[n / 2];
   });
 }
 

@@ -82,7 +82,7 @@ void Tiling::collapse(const Shape& shape, const View* const* views, int arrays) 
   arrange(nest);
 }
 
-void Tiling::cut(int64_t capacity) {
+void Tiling::cut(int64_t capacity, int64_t slice) {
   int64_t widest = capacity;
   if (nest.crossed)
     for (widest = 8; widest * widest < capacity;) widest *= 2;
@@ -92,7 +92,7 @@ void Tiling::cut(int64_t capacity) {
   col_tiles = ceil_div(nest.cols(), cols);
   tiles = row_tiles * col_tiles;
   for (int i = 0; i < nest.rank - 2; ++i) tiles *= nest.size[i];
-  tiles_per_task = larger(1, kSlice / (rows * cols));
+  tiles_per_task = larger(1, slice / (rows * cols));
 }
 
 TileCursor::TileCursor(const Tiling& tiling, int64_t task) : t_(tiling) {
@@ -229,8 +229,8 @@ void run_task(const Elementwise& job, int64_t task) {
 /// Small arrays of one shape that already lie as the loop wants them: nothing to cut or to convert.
 /// The commonest call by far, and too short to pay for a plan.
 bool run_plain(TileLoop loop, const View* const* arrays, const DType* dtypes, int count,
-               int64_t size) {
-  if (size > kSlice) return false;
+               int64_t size, int64_t slice) {
+  if (size > slice) return false;
   Tile tile;
   for (int a = 0; a < count; ++a) {
     if (arrays[a]->dtype != dtypes[a] || arrays[a]->shape != arrays[0]->shape || !arrays[a]->dense())
@@ -247,10 +247,10 @@ bool run_plain(TileLoop loop, const View* const* arrays, const DType* dtypes, in
 }  // namespace
 
 void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, const DType* dtypes,
-                     int count) {
+                     int count, int64_t slice) {
   const int64_t size = arrays[0]->size();
   if (size == 0) return;
-  if (run_plain(loop, arrays, dtypes, count, size)) return;
+  if (run_plain(loop, arrays, dtypes, count, size, slice)) return;
   Elementwise job;
   job.loop = loop;
   job.tiling.collapse(arrays[0]->shape, arrays, count);
@@ -271,7 +271,7 @@ void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, con
     buffered |= !feed.direct;
     widest = larger(widest, feed.tile_size);
   }
-  job.tiling.cut(buffered ? kTileBytes / widest : kSlice);
+  job.tiling.cut(buffered ? kTileBytes / widest : slice, slice);
   job.flat = job.tiling.cols == nest.cols();
   for (int a = 0; a < count; ++a)
     job.flat &= !job.feeds[a].direct || nest.row_stride(a) == nest.cols() || job.tiling.rows == 1;

@@ -49,8 +49,8 @@ struct Tiling {
 
   /// Fills the nest: the loops over `shape` with views that broadcast to it.
   void collapse(const Shape& shape, const View* const* views, int arrays);
-  /// Fills the rest: tiles of at most `capacity` elements.
-  void cut(int64_t capacity);
+  /// Fills the rest: tiles of at most `capacity` elements, tasks of about `slice`.
+  void cut(int64_t capacity, int64_t slice = kSlice);
   int64_t tasks() const { return ceil_div(tiles, tiles_per_task); }
 };
 
@@ -98,8 +98,9 @@ struct Tile {
 };
 using TileLoop = void (*)(const Tile&) noexcept;
 
-/// Runs `loop` over all tiles of the arrays. `dtypes` says in what each must reach the loop.
+/// Runs `loop` over all tiles of the arrays. `dtypes` says in what each must reach the loop, `slice`
+/// how many elements are worth a task.
 void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, const DType* dtypes,
-                     int count);
+                     int count, int64_t slice = kSlice);
 
 }  // namespace pyneuro

@@ -1,4 +1,4 @@
-"""Callback: what a training loop tells others, event by event. Also the list of callbacks, and History."""
+"""Callback: what a training loop tells others, event by event; lists of them; History."""
 
 from __future__ import annotations
 

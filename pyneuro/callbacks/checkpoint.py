@@ -49,13 +49,15 @@ class ModelCheckpoint(MonitorCallback):
         super().__init__(monitor, mode)
         if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ArgumentError(
-                f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, got {save_freq!r}"
+                "ModelCheckpoint: save_freq must be 'epoch' or a number of batches, got "
+                f"{save_freq!r}"
             )
         self.filepath = os.fspath(filepath)
         known = (".pyneuro", ".safetensors") if save_weights_only else (".pyneuro",)
         if not self.filepath.endswith(known):
             raise ArgumentError(
-                f"ModelCheckpoint: filepath must end with {' or '.join(known)}, got {self.filepath!r}"
+                f"ModelCheckpoint: filepath must end with {' or '.join(known)}, got "
+                f"{self.filepath!r}"
             )
         self.verbose, self.save_best_only = verbose, save_best_only
         self.save_weights_only, self.save_freq = save_weights_only, save_freq
@@ -99,7 +101,8 @@ class ModelCheckpoint(MonitorCallback):
             if not self.is_better(current, self.best):
                 if self.verbose > 0:
                     write(
-                        f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {self.best:.5f}\n"
+                        f"\nEpoch {epoch + 1}: {self.monitor} did not improve from "
+                        f"{self.best:.5f}\n"
                     )
                 return
             if self.verbose > 0:

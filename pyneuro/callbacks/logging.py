@@ -1,4 +1,4 @@
-"""The progress bar, as Keras prints it: a bar for terminals and notebooks, a line an epoch for files."""
+"""Progress as Keras prints it: a bar for terminals and notebooks, a line an epoch for files."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ class MonitorCallback(Callback):
 
     Args:
         monitor: the result's name, such as "val_loss".
-        mode: "min", "max", or "auto": smaller is better for losses and errors, larger for accuracies.
+        mode: "min", "max", or "auto": smaller is better for losses and errors, larger for
+            accuracies.
         min_delta: the least change that counts as better.
 
     Raises:
@@ -64,8 +65,8 @@ class MonitorCallback(Callback):
                 if direction is not None:
                     return 1.0 if direction == "up" else -1.0
         raise ArgumentError(
-            f"{type(self).__name__}: it is not known whether {self.monitor!r} is better when larger "
-            "or smaller; pass mode='max' or mode='min'"
+            f"{type(self).__name__}: it is not known whether {self.monitor!r} is better when "
+            "larger or smaller; pass mode='max' or mode='min'"
         )
 
     def monitored(self, logs: Logs | None) -> float | None:

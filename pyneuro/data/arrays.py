@@ -50,7 +50,7 @@ def unpack_x_y_sample_weight(data: Any) -> Batch:
             "a batch must be x, (x, y) or (x, y, sample_weight), but a tuple of "
             f"{len(data)} came; put several inputs in a list or dict of their own"
         )
-    return (*data, *(None,) * (3 - len(data)))  # type: ignore[return-value]
+    return (*data, *(None,) * (3 - len(data)))
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -78,7 +78,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _array(value: Any, floatx: str | None) -> Any:
-    """One array as NumPy; float64 becomes `floatx`, as everything else would have to be cast to it."""
+    """One array as NumPy; float64 becomes `floatx`, which layers would cast it to anyway."""
     if not isinstance(value, np.ndarray):
         if hasattr(value, "to_numpy"):  # frames and series
             value = value.to_numpy()
@@ -90,7 +90,8 @@ def _array(value: Any, floatx: str | None) -> Any:
             value = np.asarray(value)
         else:
             raise TypeError(
-                f"data must be arrays, tensors or numbers, got {type(value).__name__}: {value!r:.60}"
+                "data must be arrays, tensors or numbers, got "
+                f"{type(value).__name__}: {value!r:.60}"
             )
     if value.dtype == object or value.dtype.kind in "SU":
         raise TypeError(
@@ -214,9 +215,10 @@ def train_validation_split(data: Batch, validation_split: float) -> tuple[Batch,
             f"validation_split={validation_split} of {size} samples leaves {at} for training and "
             f"{size - at} for validation; neither may be empty"
         )
-    pick = lambda s: tree.map_structure(lambda a: None if a is None else a[s], data)  # noqa: E731
-    first: Batch = pick(slice(0, at))
-    last: Batch = pick(slice(at, size))
+    first, last = (
+        tree.map_structure(lambda a: None if a is None else a[part], data)  # noqa: B023
+        for part in (slice(0, at), slice(at, size))
+    )
     return first, last
 
 

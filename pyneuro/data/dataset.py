@@ -1,12 +1,13 @@
 """Datasets: whatever `fit` is given, as batches of NumPy arrays, epoch after epoch.
 
-Arrays are in arrays.py; here are sequences, generators and other iterables, and the counting of steps.
+Arrays are in arrays.py; here are sequences, generators and other iterables, and the counting of
+steps.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ __all__ = ["Epochs", "IterableData", "PyDataset", "SequenceData", "make_data"]
 class PyDataset:
     """Base class of datasets that give any batch by its number.
 
-    A subclass defines `__len__` (the number of batches) and `__getitem__(index)` (a batch: `(x, y)` or
-    `(x, y, sample_weight)`); it may define `on_epoch_begin` and `on_epoch_end`.
+    A subclass defines `__len__` (the number of batches) and `__getitem__(index)` (a batch: `(x,
+    y)` or `(x, y, sample_weight)`); it may define `on_epoch_begin` and `on_epoch_end`.
 
     Args:
         workers: only 1: batches are made in this thread.
@@ -128,7 +129,7 @@ class SequenceData:
         for index in order:
             batch = unpack_x_y_sample_weight(self._sequence[index])
             arrays = tuple(to_arrays(part, self._floatx) for part in batch)
-            yield _weighted(arrays, self._class_weight)  # type: ignore[arg-type]
+            yield _weighted(arrays, self._class_weight)
 
     def on_epoch_begin(self) -> None:
         """Tell the sequence."""
@@ -169,14 +170,14 @@ class IterableData:
     @property
     def num_batches(self) -> int | None:
         """The number of batches, where the source says it."""
-        return len(self._source) if hasattr(self._source, "__len__") else None
+        return len(self._source) if isinstance(self._source, Sized) else None
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; what is left of them, for a generator."""
         for item in self._source:
             batch = unpack_x_y_sample_weight(item)
             arrays = tuple(to_arrays(part, self._floatx) for part in batch)
-            yield _weighted(arrays, self._class_weight)  # type: ignore[arg-type]
+            yield _weighted(arrays, self._class_weight)
 
     def on_epoch_begin(self) -> None:
         """Nothing to do."""
@@ -249,8 +250,8 @@ def make_data(
 class Epochs:
     """The batches of a dataset, epoch after epoch, with a given number of steps or to its end.
 
-    With a number of steps an epoch goes on where the last one ended, and from the beginning where the data
-    end; data that cannot begin again end the last epoch early, with a warning.
+    With a number of steps an epoch goes on where the last one ended, and from the beginning where
+    the data end; data that cannot begin again end the last epoch early, with a warning.
 
     Args:
         data: what `make_data` gives.
@@ -258,8 +259,10 @@ class Epochs:
 
     Example:
         >>> epochs = Epochs(ArrayData(np.arange(6), batch_size=2), steps=2)
-        >>> [x.tolist() for x, _, _ in epochs.batches(0)], [x.tolist() for x, _, _ in epochs.batches(1)]
-        ([[0, 1], [2, 3]], [[4, 5], [0, 1]])
+        >>> [x.tolist() for x, _, _ in epochs.batches(0)]
+        [[0, 1], [2, 3]]
+        >>> [x.tolist() for x, _, _ in epochs.batches(1)]
+        [[4, 5], [0, 1]]
     """
 
     def __init__(self, data: Any, steps: int | None = None) -> None:

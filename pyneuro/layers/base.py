@@ -1,7 +1,8 @@
 """Layer: how a layer is made, built, called and written down. What it holds is in tracking.py.
 
-A call converts the inputs, builds the layer if it is its first, says whether this is training, runs `call`, and
-adds the layer's place to an exception as a note. On symbolic inputs the call is recorded instead.
+A call converts the inputs, builds the layer if it is its first, says whether this is training,
+runs `call`, and adds the layer's place to an exception as a note. On symbolic inputs the call is
+recorded instead.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ __all__ = ["InputSpec", "Layer"]
 class Layer(Tracker):
     """A callable with weights: the base class of all layers and models.
 
-    A subclass makes its weights in `build(input_shape)` (or in `__init__` where sizes are known) and
-    computes in `call(inputs)`, from `pyneuro.ops` and other layers.
+    A subclass makes its weights in `build(input_shape)` (or in `__init__` where sizes are known)
+    and computes in `call(inputs)`, from `pyneuro.ops` and other layers.
 
     Args:
         activity_regularizer: a name or callable whose penalty of the output is added to the loss.
@@ -66,10 +67,19 @@ class Layer(Tracker):
     built: bool = False
     supports_masking: bool = False
     activity_regularizer: Any = None
+    compute_dtype: str
+    autocast: bool
     _call_signature: CallSignature
     _init_args: tuple[tuple[Any, ...], dict[str, Any]]
+    _path: str | None
+    _policy: policies.DTypePolicy
+    _cast_to: str | None  # the dtype that floating inputs are cast to, if any
+    _build_shapes: dict[str, Any] | None
+    _inbound_nodes: list[Any]  # the calls of this layer in functional graphs
+    _input_shape_argument: tuple[int | None, ...] | None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """A new layer that remembers what it was made with."""
         self = super().__new__(cls)
         self.__dict__["_init_args"] = (args, kwargs)  # for get_config() of classes without one
         return self
@@ -117,7 +127,7 @@ class Layer(Tracker):
                 "trainable, activity_regularizer and autocast"
             )
 
-    # -- dtype and names ----------------------------------------------------------------------------
+    # -- dtype and names --------------------------------------------------------------------------
 
     @property
     def dtype_policy(self) -> policies.DTypePolicy:
@@ -145,7 +155,7 @@ class Layer(Tracker):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
-    # -- to be overridden ---------------------------------------------------------------------------
+    # -- to be overridden -------------------------------------------------------------------------
 
     def build(self, input_shape: Any) -> None:
         """Make the weights, given the shape of the input; called once, before the first `call`.
@@ -229,7 +239,7 @@ class Layer(Tracker):
         args, kwargs, _ = self._convert_inputs(args, kwargs)
         return self.call(*args, **kwargs)
 
-    # -- calling ------------------------------------------------------------------------------------
+    # -- calling ----------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the layer on tensors or NumPy arrays, or record it on symbolic ones.
@@ -271,7 +281,7 @@ class Layer(Tracker):
                 kwargs.pop("training", None)
             return symbolic.record_layer(self, args, kwargs)
         signature = self._call_signature
-        training = kwargs["training"] if "training" in kwargs else None
+        training = kwargs.get("training")
         if training is None:
             training = context.training
             if training is None:
@@ -362,7 +372,7 @@ class Layer(Tracker):
             if mask is not None and isinstance(output, Tensor) and get_mask(output) is None:
                 set_mask(output, mask)
 
-    # -- building -----------------------------------------------------------------------------------
+    # -- building ---------------------------------------------------------------------------------
 
     def _build_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Build with the shapes of the inputs of the first call."""
@@ -405,7 +415,7 @@ class Layer(Tracker):
             self.build(**{k: v for k, v in shapes.items() if k in names})
         self.__dict__["built"] = True
 
-    # -- configs ------------------------------------------------------------------------------------
+    # -- configs ----------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as plain values; subclasses add theirs.
@@ -467,7 +477,7 @@ class Layer(Tracker):
             config = {name: deserialize_keras_object(value) for name, value in config.items()}
         return cls(**config)
 
-    # -- the functional graph -----------------------------------------------------------------------
+    # -- the functional graph ---------------------------------------------------------------------
 
     @property
     def input(self) -> Any:

@@ -1,4 +1,4 @@
-"""What a layer's call needs to know: the signature of `call`, the wrapping of `build`, words for messages."""
+"""What a layer's call needs: the signature of `call`, the wrapping of `build`, and words."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class CallSignature:
 
     def __init__(self, call: Callable[..., Any]) -> None:
         parameters = list(inspect.signature(call).parameters.values())[1:]  # without self
-        self.names = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY,
-                                                                   p.POSITIONAL_OR_KEYWORD))  # fmt: skip
+        by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.names = tuple(p.name for p in parameters if p.kind in by_position)
         keywords = {p.name: p for p in parameters if p.kind is not p.VAR_KEYWORD}
         self.accepts_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.first = self.names[0] if self.names else None

@@ -1,4 +1,4 @@
-"""The layers of every model: Dense, Embedding, Activation, Lambda and the ones that do next to nothing."""
+"""The layers of every model: Dense, Embedding, Activation, Lambda and the simplest ones."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Dense(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
-        self.bias = None
+        self.bias: Any = None
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 

@@ -37,6 +37,8 @@ class InputLayer(Layer):
         (None, 28, 28)
     """
 
+    _input_dtype: str
+
     def __init__(
         self,
         shape: Sequence[int | None] | None = None,
@@ -125,7 +127,7 @@ def Input(  # noqa: N802 - Keras's name
     tensor: KerasTensor | None = None,
     optional: bool = False,
 ) -> Any:
-    """A symbolic tensor to begin a functional model with, or to give a `Sequential` its input shape.
+    """A symbolic tensor that a functional model begins with, or a `Sequential`'s input shape.
 
     Args:
         shape: the shape without the batch axis; `None` in it for unknown sizes.

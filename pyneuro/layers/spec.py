@@ -188,7 +188,8 @@ def _pair(specs: Any, inputs: Any, layer: str) -> list[tuple[InputSpec, Any, str
     flat_inputs = tree.flatten(inputs)
     if len(flat_inputs) != len(flat_specs):
         raise ArgumentError(
-            f"{layer}: expected {len(flat_specs)} inputs, got {len(flat_inputs)}: {describe(inputs)}"
+            f"{layer}: expected {len(flat_specs)} inputs, got {len(flat_inputs)}: "
+            f"{describe(inputs)}"
         )
     return [
         (spec, value, f"input {position}")

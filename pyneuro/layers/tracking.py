@@ -1,7 +1,7 @@
 """What a layer holds: its weights, the layers inside it, its random and metric state, its losses.
 
-State is found where the user put it: in attributes, and in lists, tuples and dicts held by attributes. How a
-layer is called is another room (base.py).
+State is found where the user put it: in attributes, and in lists, tuples and dicts held by
+attributes. How a layer is called is another room (base.py).
 """
 
 from __future__ import annotations
@@ -70,6 +70,13 @@ class Tracker:
 
     name: str
     variable_dtype: str
+    _own_trainable: list[Variable]
+    _own_frozen: list[Variable]
+    _children: dict[str, Any]
+    _losses: list[Any]
+    _loss_token: object | None
+    _call_token: object | None
+    _trainable: bool
 
     def _start_tracking(self) -> None:
         state = self.__dict__
@@ -78,7 +85,7 @@ class Tracker:
         state["_loss_token"], state["_call_token"] = None, None
         state["_trainable"] = True
 
-    # -- attributes ---------------------------------------------------------------------------------
+    # -- attributes -------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
         state = self.__dict__
@@ -102,8 +109,8 @@ class Tracker:
             if isinstance(value, _CONTAINERS):
                 return
             raise RuntimeError(
-                f"{type(self).__name__}: call super().__init__() before assigning {name!r}, so that "
-                "the weights in it can be found"
+                f"{type(self).__name__}: call super().__init__() before assigning {name!r}, so "
+                "that the weights in it can be found"
             )
         if isinstance(value, Variable):
             self._track_variable(value)
@@ -146,7 +153,7 @@ class Tracker:
             found.extend(layer._flatten_layers() if recursive else [layer])
         return unique(found)
 
-    # -- weights ------------------------------------------------------------------------------------
+    # -- weights ----------------------------------------------------------------------------------
 
     def add_weight(
         self,
@@ -313,8 +320,8 @@ class Tracker:
         """
         if not getattr(self, "built", True):
             raise ArgumentError(
-                f"count_params: {self.name!r} ({type(self).__name__}) is not built; call it on data "
-                "or build it with an input shape first"
+                f"count_params: {self.name!r} ({type(self).__name__}) is not built; call it on "
+                "data or build it with an input shape first"
             )
         return sum(int(np.prod(v.shape, dtype=np.int64)) for v in self.weights)
 
@@ -349,7 +356,7 @@ class Tracker:
         for variable, array in zip(own, arrays, strict=True):
             variable.assign(array)
 
-    # -- losses -------------------------------------------------------------------------------------
+    # -- losses -----------------------------------------------------------------------------------
 
     def add_loss(self, loss: Any) -> None:
         """Add scalars to the loss of the current call; the next call begins anew.

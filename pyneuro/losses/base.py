@@ -1,4 +1,4 @@
-"""Loss: from values per sample to one number, with weights, masks and reduction. No formula lives here."""
+"""Loss: from values per sample to one number, with weights, masks and reduction; no formulas."""
 
 from __future__ import annotations
 
@@ -136,8 +136,8 @@ def _weights_for(values: Tensor, sample_weight: Any, what: str = "sample_weight"
             weight = ops.reshape(weight, shape + (1,) * (len(wanted) - len(shape)))
     if not fits:
         raise ShapeError(
-            f"{what} has the shape {shape}, but the loss has one value for each of {wanted}; it must "
-            "have one entry for each sample, or for each value"
+            f"{what} has the shape {shape}, but the loss has one value for each of {wanted}; it "
+            "must have one entry for each sample, or for each value"
         )
     return weight
 
@@ -187,7 +187,8 @@ def reduce_weighted_values(
     if reduction == "mean_with_sample_weight" and weight is not None:
         total = ops.sum(ops.broadcast_to(weight, tensor.shape))
         safe = ops.where(ops.equal(total, 0.0), 1.0, total)
-        return ops.sum(tensor) / safe
+        result: Tensor = ops.sum(tensor) / safe
+        return result
     return ops.mean(tensor)
 
 
@@ -199,7 +200,8 @@ def _masked_weights(
     if reduction in ("mean", "sum_over_batch_size"):
         total = float(math.prod(mask.shape))
         mask = mask * (total / (ops.sum(mask) + 1e-7))
-    return mask if weight is None else weight * mask
+    result: Tensor = mask if weight is None else weight * mask
+    return result
 
 
 def _converted(convert_one: Callable[[Any], Any], value: Any) -> Any:

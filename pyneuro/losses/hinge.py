@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from .. import ops
 from ..registry import built_in
@@ -23,7 +23,7 @@ def _signs(y_true: Tensor) -> Tensor:
     """Targets as -1 and 1, where they are given as 0 and 1."""
     is_zero, is_one = ops.equal(y_true, 0.0), ops.equal(y_true, 1.0)
     is_binary = ops.all(ops.logical_or(is_zero, is_one))
-    return ops.where(is_binary, y_true * 2.0 - 1.0, y_true)
+    return cast("Tensor", ops.where(is_binary, y_true * 2.0 - 1.0, y_true))
 
 
 @built_in("metric", module="pyneuro.losses")

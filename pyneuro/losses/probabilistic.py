@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from .. import config, ops
 from ..errors import ArgumentError, DTypeError, ShapeError
@@ -143,11 +143,11 @@ def sparse_categorical_crossentropy(
     if ignore_class is None:
         return ops.sparse_categorical_crossentropy(true, pred, from_logits=from_logits, axis=axis)
     valid = ops.not_equal(true, ignore_class)
-    true = ops.where(valid, true, 0)
-    values = ops.sparse_categorical_crossentropy(true, pred, from_logits=from_logits, axis=axis)
-    values = ops.where(valid, values, 0.0)
-    set_mask(values, valid)
-    return values
+    known: Any = ops.where(valid, true, 0)
+    values = ops.sparse_categorical_crossentropy(known, pred, from_logits=from_logits, axis=axis)
+    counted = cast("Tensor", ops.where(valid, values, 0.0))
+    set_mask(counted, valid)
+    return counted
 
 
 def _class_numbers(loss: str, y_true: Any, y_pred: Tensor, axis: int) -> Tensor:

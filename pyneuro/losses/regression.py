@@ -98,7 +98,8 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
     """
     y_true, y_pred = convert_pair("mean_absolute_percentage_error", y_true, y_pred)
     size = ops.maximum(ops.absolute(y_true), config.epsilon())
-    return ops.mean(ops.absolute((y_true - y_pred) / size), axis=-1) * 100.0
+    result: Tensor = ops.mean(ops.absolute((y_true - y_pred) / size), axis=-1) * 100.0
+    return result
 
 
 @built_in("metric", "msle", "MSLE", module="pyneuro.losses")
@@ -331,7 +332,8 @@ class LogCosh(LossFunctionWrapper):
 
 
 def _negative_cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
-    return -cosine_similarity(y_true, y_pred, axis=axis)
+    result: Tensor = -cosine_similarity(y_true, y_pred, axis=axis)
+    return result
 
 
 @built_in("loss")

@@ -1,4 +1,4 @@
-"""Metric: numbers that are gathered over batches. Their state is Variables, so nothing is read while training."""
+"""Metric: numbers gathered over batches, in Variables, so that nothing is read meanwhile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STATE_DTYPE = "float64"
 
 
 class Metric:
-    """Base class of metrics: `update_state` for each batch, `result` at the end, `reset_state` between.
+    """Base class of metrics: `update_state` for each batch, `result` at the end of them.
 
     A subclass makes its state with `add_variable` and defines `update_state` and `result`.
 
@@ -323,12 +323,14 @@ class MeanMetricWrapper(Mean):
         """Sample weights that are zero where masked."""
         mask = ops.cast(mask, self.dtype)
         if sample_weight is None:
-            return mask
+            result: Tensor = mask
+            return result
         weight = ops.cast(convert(sample_weight), self.dtype)
         missing = len(mask.shape) - len(weight.shape)
         if missing > 0:
             weight = ops.reshape(weight, (*weight.shape, *(1,) * missing))
-        return weight * mask
+        result: Tensor = weight * mask
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -27,7 +27,8 @@ class Functional(Model):
         **kwargs: trainable, dtype, as for every layer.
 
     Raises:
-        ArgumentError: something that is not symbolic, or an output that does not come from the inputs.
+        ArgumentError: something that is not symbolic, or an output that does not come from the
+            inputs.
 
     Example:
         >>> from pyneuro import Input, Model, layers
@@ -36,6 +37,11 @@ class Functional(Model):
         >>> model.output_shape
         (None, 2)
     """
+
+    _graph: Graph
+    _graph_layers: list[Any]
+    _inputs_structure: Any
+    _outputs_structure: Any
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         trainable = kwargs.pop("trainable", None)
@@ -118,7 +124,7 @@ class Functional(Model):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the outputs in flat order: of dict entries, or of the layers they come from."""
+        """The names of the outputs in flat order: dict entries, or the layers they come from."""
         if isinstance(self._outputs_structure, dict):
             paths = [path for path, _ in tree.flatten_with_path(self._outputs_structure)]
             return ["_".join(map(str, path)) for path in paths]
@@ -129,7 +135,7 @@ class Functional(Model):
             names.append(name if name not in names else f"{name}_{names.count(name)}")
         return names
 
-    # -- running ------------------------------------------------------------------------------------
+    # -- running ----------------------------------------------------------------------------------
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing to do: a functional model is built when it is made."""
@@ -206,7 +212,7 @@ class Functional(Model):
         kwargs.pop("training", None)
         return symbolic.compute_spec(self._call_cast, args, kwargs)
 
-    # -- configs ------------------------------------------------------------------------------------
+    # -- configs ----------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Layers, their calls and which tensors are inputs and outputs, as plain values."""
@@ -255,7 +261,7 @@ def _is_input(tensor: Any) -> bool:
 
 
 class _RecordNames:
-    """Names for the records of a graph: a layer's calls are numbered, a function's call is its own layer."""
+    """Names for the records of a graph: a layer's calls are numbered, a function's has its own."""
 
     def __init__(self, graph: Graph) -> None:
         self.op_records = [r for r in graph.records if isinstance(r, OpCall)]

@@ -1,6 +1,7 @@
-"""The graph behind a functional model: found from its outputs, put in order, run on tensors, written down.
+"""The graph behind a functional model: found from its outputs, put in order, run on tensors.
 
-Nodes are the records of symbolic.py: a layer's or a public function's call. Nothing here trains or saves.
+Nodes are the records of symbolic.py: a layer's or a public function's call. Nothing here trains or
+saves.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__ = ["Graph"]
 
 
 class _Step:
-    """One node, ready to run: where its arguments are, where its results go, what is then done with."""
+    """One node, ready to run: where its arguments are and its results go, and what is then done."""
 
     __slots__ = ("done", "inputs", "outputs", "record", "single")
 
@@ -52,7 +53,7 @@ class Graph:
         self.layers = self._ordered_layers()
         self._prepare()
 
-    # -- finding ------------------------------------------------------------------------------------
+    # -- finding ----------------------------------------------------------------------------------
 
     def _check(self) -> None:
         for what, tensors in (("inputs", self.inputs), ("outputs", self.outputs)):
@@ -88,8 +89,8 @@ class Graph:
             is_given = id(tensor) in given
             if not is_given and isinstance(record, LayerCall) and not record.parents():
                 raise ArgumentError(
-                    f"Model: the outputs need the input {tensor.name!r} of shape {tensor.shape}, which "
-                    "is not among the model's inputs"
+                    f"Model: the outputs need the input {tensor.name!r} of shape {tensor.shape}, "
+                    "which is not among the model's inputs"
                 )
             stack.append((tensor, True))
             if not is_given:
@@ -109,7 +110,7 @@ class Graph:
                 self.records.insert(0, record)
 
     def _ordered_layers(self) -> list[Any]:
-        """The layers from inputs to outputs: by depth, then by discovery from the outputs, as in Keras."""
+        """The layers from inputs to outputs: by depth, then by discovery from the outputs."""
         depth_of: dict[int, int] = {}
         operation_depth: dict[int, int] = {}
         for record in reversed(self.records):
@@ -124,7 +125,7 @@ class Graph:
         order = lambda key: (-operation_depth[key], self._first_seen[key])  # noqa: E731
         return [found[key] for key in sorted(found, key=order)]
 
-    # -- running ------------------------------------------------------------------------------------
+    # -- running ----------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
         slots: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Model: a layer that can be trained, evaluated, saved and summarized. How it does so is in rooms of its own."""
+"""Model: a layer that can be trained, saved and summarized, each of which is a room of its own."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def _is_functional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 class Model(Trainer, Layer):
     """A layer that can be trained and saved.
 
-    Either give symbolic inputs and outputs, `Model(inputs, outputs)`; or subclass it, make layers in
-    `__init__` and call them in `call`.
+    Either give symbolic inputs and outputs, `Model(inputs, outputs)`; or subclass it, make layers
+    in `__init__` and call them in `call`.
 
     Args:
         inputs: symbolic inputs, in any structure.
@@ -67,6 +67,7 @@ class Model(Trainer, Layer):
     _untracked = Layer._untracked | {"history"}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """A functional model where symbolic inputs and outputs are given, else a plain one."""
         if cls is Model and _is_functional(args, kwargs):
             return super().__new__(cls._functional_class, *args, **kwargs)
         if (
@@ -92,7 +93,7 @@ class Model(Trainer, Layer):
         super().__init__(**kwargs)
         self._start_trainer()
 
-    # -- layers -------------------------------------------------------------------------------------
+    # -- layers -----------------------------------------------------------------------------------
 
     @staticmethod
     def _named_children(layers: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -107,7 +108,8 @@ class Model(Trainer, Layer):
     @property
     def layers(self) -> list[Any]:
         """The layers held directly."""
-        return self._child_layers()
+        result: list[Any] = self._child_layers()
+        return result
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """A layer, by name or by its position in `layers`.
@@ -156,7 +158,7 @@ class Model(Trainer, Layer):
             self.__dict__["_build_shapes"] = {"input_shape": shapes}
         self.__dict__["built"] = True
 
-    # -- looking at it ------------------------------------------------------------------------------
+    # -- looking at it ----------------------------------------------------------------------------
 
     def summary(
         self,
@@ -175,14 +177,14 @@ class Model(Trainer, Layer):
             print_fn: called with the text instead of printing it.
             expand_nested: show the layers of nested models too.
             show_trainable: show which layers are trained.
-            layer_range: two patterns; show only from the first layer whose name the first matches to
-                the last one whose name the second matches.
+            layer_range: two patterns; show only from the first layer whose name the first matches
+                to the last one whose name the second matches.
         """
         print_summary(
             self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
         )
 
-    # -- weights ------------------------------------------------------------------------------------
+    # -- weights ----------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all weights by name.
@@ -215,7 +217,7 @@ class Model(Trainer, Layer):
         for variable in self.weights:
             variable.grad = None
 
-    # -- files --------------------------------------------------------------------------------------
+    # -- files ------------------------------------------------------------------------------------
 
     def save(
         self,
@@ -293,7 +295,7 @@ class Model(Trainer, Layer):
         """
         return json.dumps(serialize_keras_object(self), **kwargs)
 
-    # -- configs ------------------------------------------------------------------------------------
+    # -- configs ----------------------------------------------------------------------------------
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:

@@ -21,7 +21,8 @@ class Sequential(Model):
     """A list of layers, each called on the output of the one before.
 
     Args:
-        layers: the layers; may begin with an `Input` or `InputLayer`, which gives the input's shape.
+        layers: the layers; may begin with an `Input` or `InputLayer`, which gives the input's
+            shape.
         trainable: whether optimizers change the weights.
         name: a name.
 
@@ -35,19 +36,22 @@ class Sequential(Model):
         (None, 2)
     """
 
+    _stack: list[Any]  # the layers, an InputLayer first if there is one
+    _tensors: list[Any]  # the symbolic input, then each layer's output, once the shape is known
+
     def __init__(
         self, layers: Iterable[Any] | None = None, trainable: bool = True, name: str | None = None
     ) -> None:
         super().__init__(trainable=trainable, name=name)
         state = self.__dict__
-        state["_stack"] = []  # the layers, an InputLayer first if there is one
+        state["_stack"] = []
         state[
             "_tensors"
         ] = []  # the symbolic input, then each layer's output, once the shape is known
         for layer in layers or ():
             self.add(layer)
 
-    # -- the list -----------------------------------------------------------------------------------
+    # -- the list ---------------------------------------------------------------------------------
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer at the end.
@@ -91,7 +95,7 @@ class Sequential(Model):
             shape = getattr(layer, "input_shape", None)  # a model that is built knows it
             if not isinstance(shape, tuple) or not tree.is_shape(shape):
                 return
-            dtype = layer.inputs[0].dtype
+            dtype = first_inputs(layer)[0].dtype
         if shape is not None:
             self.add(InputLayer(batch_shape=shape, dtype=dtype))
 
@@ -136,7 +140,7 @@ class Sequential(Model):
         """The layers, without an `InputLayer`."""
         return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
 
-    # -- building and calling -----------------------------------------------------------------------
+    # -- building and calling ---------------------------------------------------------------------
 
     def build(self, input_shape: Any = None) -> None:
         """Build all layers.
@@ -198,8 +202,8 @@ class Sequential(Model):
     def _symbolic(self, what: str, position: int) -> Any:
         if not self._tensors:
             raise AttributeError(
-                f"{self.name!r} has no {what} yet: its input's shape is not known; begin it with an "
-                "Input, or call it on data"
+                f"{self.name!r} has no {what} yet: its input's shape is not known; begin it with "
+                "an Input, or call it on data"
             )
         return self._tensors[position]
 
@@ -233,7 +237,7 @@ class Sequential(Model):
         """The shape of the output."""
         return self._symbolic("output_shape", -1).shape
 
-    # -- configs ------------------------------------------------------------------------------------
+    # -- configs ----------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """The layers as plain values."""

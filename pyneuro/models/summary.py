@@ -14,8 +14,8 @@ from ..symbolic import KerasTensor, LayerCall
 
 __all__ = ["print_summary", "readable_size"]
 
-# Widths of the cells, in characters with a space on each side, where the user gives none: by whether
-# there are the columns "Connected to" and "Trainable".
+# Widths of the cells, in characters with a space on each side, where the user gives none: by
+# whether there are the columns "Connected to" and "Trainable".
 _WIDTHS = {
     (False, False): [33, 24, 15],
     (True, False): [21, 19, 12, 19],
@@ -57,7 +57,7 @@ def _bytes_of(variables: Iterable[Any]) -> tuple[int, float]:
     return count, total
 
 
-# -- what stands in the cells -----------------------------------------------------------------------
+# -- what stands in the cells ---------------------------------------------------------------------
 
 
 def _shape_of_output(layer: Any) -> str:
@@ -180,7 +180,7 @@ def _is_chain(model: Any) -> bool:
     return len(set(used)) == len(used) and all(len(r.parents()) == 1 for r in running)
 
 
-# -- the table --------------------------------------------------------------------------------------
+# -- the table ------------------------------------------------------------------------------------
 
 
 def _widths(

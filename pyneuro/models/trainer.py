@@ -1,4 +1,4 @@
-"""Trainer: what a model can do once compiled: steps to override, and the loops in pyneuro.training."""
+"""Trainer: what a compiled model can do: steps to override, and the loops of pyneuro.training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Trainer"]
 
 
 def held_metrics(layer: Any) -> list[Any]:
-    """The metrics that a layer and those in it hold in attributes; not what they were compiled with."""
+    """The metrics that a layer and those in it hold in attributes, not the compiled ones."""
     found: list[Any] = []
     for item in layer._held():
         if hasattr(type(item), "tracked_metric"):
@@ -25,7 +25,11 @@ def held_metrics(layer: Any) -> list[Any]:
 class Trainer:
     """Base of `Model` that trains, evaluates and predicts."""
 
+    optimizer: Any
+    loss: Any
     stop_training: bool
+    stop_evaluating: bool
+    stop_predicting: bool
     losses: list[Any]
     _held: Any
     _child_layers: Any
@@ -36,7 +40,7 @@ class Trainer:
         state["optimizer"] = state["loss"] = None
         state["stop_training"] = state["stop_evaluating"] = state["stop_predicting"] = False
 
-    # -- what compile() chose -----------------------------------------------------------------------
+    # -- what compile() chose ---------------------------------------------------------------------
 
     def compile(
         self,
@@ -56,18 +60,18 @@ class Trainer:
 
         Args:
             optimizer: a name such as "adam", or an `Optimizer`.
-            loss: a name such as "mse", a function `(y_true, y_pred)` or a `Loss`; for several outputs
-                a list, or a dict by output names.
+            loss: a name such as "mse", a function `(y_true, y_pred)` or a `Loss`; for several
+                outputs a list, or a dict by output names.
             loss_weights: a number for each loss, in a list or dict.
-            metrics: a list of names, functions or `Metric`s; for several outputs a list of lists, or
-                a dict by output names. "accuracy" is the one that fits targets and outputs.
+            metrics: a list of names, functions or `Metric`s; for several outputs a list of lists,
+                or a dict by output names. "accuracy" is the one that fits targets and outputs.
             weighted_metrics: the same, for metrics that heed sample and class weights.
             run_eagerly: run each step op by op, also where it could be recorded and replayed.
             steps_per_execution: batches between two batch events of callbacks.
             jit_compile: accepted for Keras's signature; nothing is compiled.
             auto_scale_loss: accepted for Keras's signature; loss scaling is the optimizer's.
-            on_nonfinite: what to do when the loss or a gradient is not finite: "ignore", "warn" (and
-                leave the step out) or "raise". Looking costs waiting for each step.
+            on_nonfinite: what to do when the loss or a gradient is not finite: "ignore", "warn"
+                (and leave the step out) or "raise". Looking costs waiting for each step.
 
         Raises:
             UnknownNameError: a name that is not known; suggests the nearest.
@@ -155,7 +159,7 @@ class Trainer:
         """The results of the metrics so far, a mapping by name that is read when looked at."""
         return Results(lambda: self.metrics)
 
-    # -- steps: to be overridden --------------------------------------------------------------------
+    # -- steps: to be overridden ------------------------------------------------------------------
 
     def train_step(self, data: Any) -> Any:
         """Make one update; override it to train in another way.
@@ -235,7 +239,7 @@ class Trainer:
             compiled.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
-    # -- loops --------------------------------------------------------------------------------------
+    # -- loops ------------------------------------------------------------------------------------
 
     def fit(
         self,
@@ -259,8 +263,8 @@ class Trainer:
         """Train the model.
 
         Args:
-            x: inputs: arrays, tensors, frames or structures of them; or a `PyDataset`, a generator or
-                another iterable of batches, which brings its own targets and weights.
+            x: inputs: arrays, tensors, frames or structures of them; or a `PyDataset`, a generator
+                or another iterable of batches, which brings its own targets and weights.
             y: targets.
             batch_size: samples in a batch, 32 by default; only for arrays.
             epochs: the epoch to end with (their number, unless `initial_epoch` is given).

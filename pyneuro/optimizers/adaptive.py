@@ -80,7 +80,7 @@ class RMSprop(Optimizer):
         self.centered = bool(centered)
 
     def build_slots(self, variables: Sequence[Variable]) -> None:
-        """Make the mean of squares, the last step for momentum and the mean gradient if centered."""
+        """Make the mean of squares; the last step for momentum; the mean gradient if centered."""
         self._velocities = self._slots(variables, "velocity")
         self._momentums = self._slots(variables, "momentum") if self.momentum else []
         self._average_gradients = (

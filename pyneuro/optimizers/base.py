@@ -1,7 +1,8 @@
-"""Optimizer: from gradients to new weights. Each family adds its one native update over all variables.
+"""Optimizer: from gradients to new weights. Families add one native update over all variables.
 
-Everything that changes from step to step (rate, count, slots) is a Variable, so that a recorded step replays.
-An update writes at once, also inside a `StateScope`: it is the commit of a step, not a part of what precedes.
+Everything that changes from step to step (rate, count, slots) is a Variable, so that a recorded
+step replays. An update writes at once, also inside a `StateScope`: it is the commit of a step, not
+a part of what precedes.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ __all__ = ["Optimizer"]
 class Optimizer:
     """Base class of optimizers.
 
-    A subclass makes its slots in `build(variables)` and updates in `update(variables, gradients)`; or it
-    defines `update_step(gradient, variable, learning_rate)` for one variable, as in Keras.
+    A subclass makes its slots in `build(variables)` and updates in `update(variables, gradients)`;
+    or it defines `update_step(gradient, variable, learning_rate)` for one variable, as in Keras.
 
     Args:
         learning_rate: a number, a `LearningRateSchedule`, or a callable without arguments.
@@ -39,7 +40,8 @@ class Optimizer:
         ema_overwrite_frequency: overwrite the weights by their average every so many steps; `None`
             only when training ends.
         loss_scale_factor: multiply the loss by this and divide the gradients by it again.
-        gradient_accumulation_steps: update only every so many steps, with the mean of the gradients.
+        gradient_accumulation_steps: update only every so many steps, with the mean of the
+            gradients.
         name: a name.
         **kwargs: none; unknown arguments are named in the error.
 
@@ -104,7 +106,7 @@ class Optimizer:
             _check_rate(kind, learning_rate)
             self._learning_rate = self._own_variable(learning_rate, "float64", "learning_rate")
 
-    # -- state --------------------------------------------------------------------------------------
+    # -- state ------------------------------------------------------------------------------------
 
     def _own_variable(self, value: Any, dtype: str, name: str) -> Variable:
         variable = Variable(convert(value, dtype), dtype=dtype, trainable=False, name=name)
@@ -187,7 +189,7 @@ class Optimizer:
         for variable in self._trainable_variables:
             variable.grad = None
 
-    # -- learning rate ------------------------------------------------------------------------------
+    # -- learning rate ----------------------------------------------------------------------------
 
     @property
     def learning_rate(self) -> Any:
@@ -217,7 +219,7 @@ class Optimizer:
         value = rate(self.iterations.value) if isinstance(rate, LearningRateSchedule) else rate()
         return value if isinstance(value, Tensor) else convert(float(value), "float64")
 
-    # -- a step -------------------------------------------------------------------------------------
+    # -- a step -----------------------------------------------------------------------------------
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Update the weights, given their gradients.
@@ -234,7 +236,8 @@ class Optimizer:
         if trainable_variables is None:
             if not self.built:
                 raise ArgumentError(
-                    f"{type(self).__name__}.apply: give the variables too, or build(variables) first"
+                    f"{type(self).__name__}.apply: give the variables too, or build(variables) "
+                    "first"
                 )
             variables = self._trainable_variables
         else:
@@ -409,7 +412,7 @@ class Optimizer:
         share = rate * float(self.weight_decay or 0.0)
         assign(decayed, [v - v * ops.cast(share, v.dtype) for v in decayed])
 
-    # -- moving average -----------------------------------------------------------------------------
+    # -- moving average ---------------------------------------------------------------------------
 
     def _average(self, step: Tensor) -> None:
         # The first update starts the average from the weights themselves, as in Keras.
@@ -446,7 +449,7 @@ class Optimizer:
         """
         return loss if self.loss_scale_factor is None else loss * float(self.loss_scale_factor)
 
-    # -- saving -------------------------------------------------------------------------------------
+    # -- saving -----------------------------------------------------------------------------------
 
     def load_own_variables(self, store: dict[str, Any]) -> None:
         """Set the state from what `save_own_variables` stored.

@@ -1,10 +1,10 @@
-"""Learning rates that change with the step: functions of the step count, made of ops so that they are captured."""
+"""Learning rates that change with the step, made of ops so that a recorded step replays them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from .. import ops
 from ..errors import ArgumentError
@@ -97,7 +97,8 @@ class ExponentialDecay(LearningRateSchedule):
         """The learning rate at `step`."""
         p = _step(step) / float(self.decay_steps)
         p = ops.floor(p) if self.staircase else p
-        return ops.exp(p * math.log(self.decay_rate)) * self.initial_learning_rate
+        result: Tensor = ops.exp(p * math.log(self.decay_rate)) * self.initial_learning_rate
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -164,7 +165,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     Args:
         boundaries: steps, rising.
-        values: one rate more than boundaries; `values[0]` holds up to and including `boundaries[0]`.
+        values: one rate more than boundaries; `values[0]` holds up to and including
+            `boundaries[0]`.
         name: a name.
 
     Raises:
@@ -192,10 +194,10 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     def __call__(self, step: Any) -> Tensor:
         """The learning rate at `step`."""
         step = _step(step)
-        rate = ops.full_like(step, self.values[-1])
+        rate: Any = ops.full_like(step, self.values[-1])
         for boundary, value in zip(self.boundaries[::-1], self.values[-2::-1], strict=True):
             rate = ops.where(ops.less_equal(step, float(boundary)), float(value), rate)
-        return rate
+        return cast("Tensor", rate)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -247,7 +249,8 @@ class PolynomialDecay(LearningRateSchedule):
         else:
             left = 1.0 - ops.minimum(step, total) / total
         range_ = self.initial_learning_rate - self.end_learning_rate
-        return ops.power(left, float(self.power)) * range_ + self.end_learning_rate
+        result: Tensor = ops.power(left, float(self.power)) * range_ + self.end_learning_rate
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -263,7 +266,7 @@ class PolynomialDecay(LearningRateSchedule):
 
 @built_in("schedule")
 class CosineDecay(LearningRateSchedule):
-    """Half a cosine from the initial rate down (Loshchilov and Hutter 2016), after an optional warm-up.
+    """Half a cosine down (Loshchilov and Hutter 2016), after an optional warm-up.
 
     Args:
         initial_learning_rate: the rate at step 0.
@@ -297,7 +300,8 @@ class CosineDecay(LearningRateSchedule):
     def _decay(self, step: Tensor, top: float) -> Tensor:
         share = ops.minimum(step, float(self.decay_steps)) / float(self.decay_steps)
         fall = (ops.cos(share * math.pi) + 1.0) * 0.5
-        return (fall * (1.0 - self.alpha) + self.alpha) * top
+        result: Tensor = (fall * (1.0 - self.alpha) + self.alpha) * top
+        return result
 
     def __call__(self, step: Any) -> Tensor:
         """The learning rate at `step`."""
@@ -308,7 +312,7 @@ class CosineDecay(LearningRateSchedule):
         slope = (self.warmup_target - self.initial_learning_rate) / max(warm, 1.0)
         rise = ops.minimum(step, warm) * slope + self.initial_learning_rate
         fall = self._decay(ops.maximum(step - warm, 0.0), self.warmup_target)
-        return ops.where(ops.less(step, warm), rise, fall)
+        return cast("Tensor", ops.where(ops.less(step, warm), rise, fall))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -324,7 +328,7 @@ class CosineDecay(LearningRateSchedule):
 
 @built_in("schedule")
 class CosineDecayRestarts(LearningRateSchedule):
-    """Half cosines one after another (Loshchilov and Hutter 2016), each longer and lower by a factor.
+    """Half cosines one after another (Loshchilov and Hutter 2016), each longer and lower.
 
     Args:
         initial_learning_rate: the rate at step 0.
@@ -370,7 +374,8 @@ class CosineDecayRestarts(LearningRateSchedule):
             share = (done - (power - 1.0) / (self.t_mul - 1.0)) / power
         height = ops.exp(restart * math.log(self.m_mul)) if self.m_mul != 1.0 else 1.0
         fall = (ops.cos(share * math.pi) + 1.0) * 0.5 * height
-        return (fall * (1.0 - self.alpha) + self.alpha) * self.initial_learning_rate
+        result: Tensor = (fall * (1.0 - self.alpha) + self.alpha) * self.initial_learning_rate
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -1,7 +1,7 @@
 """Models in files: a `.pyneuro` file is one safetensors file with the config in its metadata.
 
-A file holds names and numbers only: classes come from pyneuro, from `register_keras_serializable`, or from
-`custom_objects`, never from the file.
+A file holds names and numbers only: classes come from pyneuro, from `register_keras_serializable`,
+or from `custom_objects`, never from the file.
 """
 
 from __future__ import annotations
@@ -30,14 +30,12 @@ _KEY = "pyneuro"  # the one entry of the metadata, so that equal models make equ
 
 def _check_suffix(what: str, path: str | os.PathLike[str], allowed: tuple[str, ...]) -> str:
     name = os.fspath(path)
-    if isinstance(name, bytes):
-        name = os.fsdecode(name)
     if name.endswith(allowed):
         return name
     if name.endswith((".keras", ".h5", ".hdf5")):
         raise ArgumentError(
-            f"{what}: {name!r} would have to be a real Keras file, which comes with a later version "
-            f"of pyneuro; use the suffix {allowed[0]!r}"
+            f"{what}: {name!r} would have to be a real Keras file, which comes with a later "
+            f"version of pyneuro; use the suffix {allowed[0]!r}"
         )
     raise ArgumentError(f"{what}: the path must end with {' or '.join(allowed)}, got {name!r}")
 
@@ -71,7 +69,7 @@ def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
 
 
-# -- models -----------------------------------------------------------------------------------------
+# -- models ---------------------------------------------------------------------------------------
 
 
 def save_model(
@@ -181,7 +179,7 @@ def _rebuild(info: dict[str, Any], arrays: dict[str, np.ndarray], compile: bool)
     return model
 
 
-# -- weights ----------------------------------------------------------------------------------------
+# -- weights --------------------------------------------------------------------------------------
 
 
 def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:

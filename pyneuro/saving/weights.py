@@ -1,7 +1,7 @@
-"""Named arrays: the weights of a model by name, and one safetensors file of them, checked before it is read.
+"""Named arrays: a model's weights by name, and safetensors files, checked before they are read.
 
-Bytes are written and read by the safetensors package; the header is checked here first, so that a truncated
-or tampered file is an error that says what is wrong with it.
+Bytes are written and read by the safetensors package; the header is checked here first, so that a
+truncated or tampered file is an error that says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _DTYPES = {
 }
 
 
-# -- names ------------------------------------------------------------------------------------------
+# -- names ----------------------------------------------------------------------------------------
 
 
 def _walk(layer: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
@@ -132,8 +132,8 @@ def load_state(
             shown = ", ".join(repr(name) for name in missing[:5])
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise ArgumentError(
-                f"there are no arrays for {len(missing)} of {len(variables)} weights: {shown}{more}; "
-                f"there are {sorted(arrays)[:5]}"
+                f"there are no arrays for {len(missing)} of {len(variables)} weights: "
+                f"{shown}{more}; there are {sorted(arrays)[:5]}"
             )
         for name in arrays:
             if name not in variables:
@@ -156,7 +156,7 @@ def load_state(
     assign_all(chosen, values)
 
 
-# -- writing ----------------------------------------------------------------------------------------
+# -- writing --------------------------------------------------------------------------------------
 
 
 def write_file(
@@ -167,7 +167,8 @@ def write_file(
 ) -> None:
     """Write named arrays and texts to a safetensors file: whole, or not at all.
 
-    The bytes go to a file beside the place, are flushed to the disk, and take the place in one move.
+    The bytes go to a file beside the place, are flushed to the disk, and take the place in one
+    move.
 
     Args:
         path: where to.
@@ -210,7 +211,7 @@ def _sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-# -- reading ----------------------------------------------------------------------------------------
+# -- reading --------------------------------------------------------------------------------------
 
 
 def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Loops over epochs and batches: fit, evaluate, predict and their one-batch forms, for anything like a model.
+"""Loops over epochs and batches: fit, evaluate, predict and their one-batch forms.
 
 What happens in a step is in step.py, what was chosen in recipe.py; here is only who is called when.
 """
@@ -68,7 +68,7 @@ def _groups(batches: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield group
 
 
-# -- training ---------------------------------------------------------------------------------------
+# -- training -------------------------------------------------------------------------------------
 
 
 def fit(
@@ -101,7 +101,7 @@ def fit(
     if validation_split and validation_data is None:
         floatx = config.floatx()
         whole = tuple(to_arrays(part, floatx) for part in (x, y, sample_weight))
-        (x, y, sample_weight), validation_data = train_validation_split(whole, validation_split)  # type: ignore[arg-type]
+        (x, y, sample_weight), validation_data = train_validation_split(whole, validation_split)
     data = make_data(
         x, y, sample_weight, batch_size, shuffle, seed, class_weight, floatx=config.floatx()
     )
@@ -167,7 +167,7 @@ def _is_validated(epoch: int, frequency: Any) -> bool:
     return epoch + 1 in frequency
 
 
-# -- evaluation -------------------------------------------------------------------------------------
+# -- evaluation -----------------------------------------------------------------------------------
 
 
 def evaluate(
@@ -236,7 +236,7 @@ def flatten_results(model: Any, logs: dict[str, Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-# -- prediction -------------------------------------------------------------------------------------
+# -- prediction -----------------------------------------------------------------------------------
 
 
 def predict(
@@ -275,7 +275,7 @@ def predict(
     return tree.pack_sequence_as(structure, joined)
 
 
-# -- one batch --------------------------------------------------------------------------------------
+# -- one batch ------------------------------------------------------------------------------------
 
 
 def train_on_batch(
@@ -299,7 +299,11 @@ def train_on_batch(
 
 
 def test_on_batch(
-    model: Any, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    model: Any,
+    x: Any,
+    y: Any = None,  # noqa: PT028 - this is no test
+    sample_weight: Any = None,  # noqa: PT028
+    return_dict: bool = False,  # noqa: PT028
 ) -> Any:
     """Evaluate one batch; see `Model.test_on_batch`."""
     check_compiled(model, "test_on_batch")

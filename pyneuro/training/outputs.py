@@ -1,4 +1,4 @@
-"""Which loss, target, weight and metrics belong to which output of a model, however the user nested them."""
+"""Which loss, target, weight and metrics belong to which output, however they are nested."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class Outputs:
             return flat
         if self.count > 1 and not shared:
             raise ArgumentError(
-                f"{what} must be a list or dict with one entry for each of the {self.count} outputs "
-                f"{self.names}, got a single {type(given).__name__}"
+                f"{what} must be a list or dict with one entry for each of the {self.count} "
+                f"outputs {self.names}, got a single {type(given).__name__}"
             )
         return [given] * self.count
 

@@ -1,6 +1,7 @@
-"""What compile() chose: the optimizer, the loss and the metrics, brought together with the model's outputs.
+"""What compile() chose: optimizer, loss and metrics, brought together with the outputs.
 
-Which output a loss belongs to is known only when there are outputs; until then the user's words are kept.
+Which output a loss belongs to is known only when there are outputs; until then the user's words
+are kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["CompileLoss", "CompileMetrics", "Recipe"]
 
 
 def _kind_of_targets(y_true: Any, y_pred: Any) -> str:
-    """ "binary", "sparse" or "categorical", by the shapes of targets and predictions."""
+    """What targets and predictions are by their shapes: binary, sparse or categorical."""
     true, pred = tuple(y_true.shape), tuple(y_pred.shape)
     if len(pred) < 2 or pred[-1] == 1:
         return "binary"
@@ -43,13 +44,15 @@ def _make_loss(identifier: Any, y_true: Any, y_pred: Any) -> Loss | None:
             "sparse": losses_module.SparseCategoricalCrossentropy,
             "categorical": losses_module.CategoricalCrossentropy,
         }
-        return by_kind[_kind_of_targets(y_true, y_pred)]()
+        result: Loss | None = by_kind[_kind_of_targets(y_true, y_pred)]()
+        return result
     loss = losses_module.get(identifier)
     if not isinstance(loss, Loss):
         if loss is losses_module.sparse_categorical_crossentropy:
             return losses_module.SparseCategoricalCrossentropy()
         loss = LossFunctionWrapper(loss, name=_own_name(loss))
-    return loss
+    result: Loss | None = loss
+    return result
 
 
 _ACCURACIES = {
@@ -205,7 +208,7 @@ class CompileMetrics(Metric):
         return outputs
 
     def _unique_names(self, outputs: Outputs) -> Any:
-        """(name, metric) in order; a weighted metric that repeats a name says that it is weighted."""
+        """(name, metric) in order; a weighted metric that repeats a name says so."""
         taken: set[str] = set()
         for output, plain, weighted in zip(outputs.names, self._plain, self._weighted, strict=True):
             prefix = "" if outputs.single else f"{output}_"

@@ -1,8 +1,8 @@
 """One step of training, evaluation or prediction.
 
-A training step is forward, backward and checks, which write no state, and then one commit that writes all of it:
-weights, optimizer slots, batch statistics, metrics, random counters. An exception or interrupt before the commit
-leaves everything as it was.
+A training step is forward, backward and checks, which write no state, and then one commit that
+writes all of it: weights, optimizer slots, batch statistics, metrics, random counters. An
+exception or interrupt before the commit leaves everything as it was.
 """
 
 from __future__ import annotations

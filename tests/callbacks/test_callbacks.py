@@ -201,7 +201,9 @@ def test_checkpoints(tmp_path: object) -> None:
     weights = callbacks.ModelCheckpoint(f"{tmp_path}/{{epoch}}-{{batch}}.safetensors",
                                         save_weights_only=True, save_freq=2)  # fmt: skip
     kept: list[np.ndarray] = []
-    keep = callbacks.LambdaCallback(on_epoch_end=lambda e, l: kept.append(model.get_weights()[0]))
+    keep = callbacks.LambdaCallback(
+        on_epoch_end=lambda e, logs: kept.append(model.get_weights()[0])
+    )
     model = model_of()
     says = Says("val_loss", [3.0, 1.0, 2.0])
     model.fit(X, Y, batch_size=4, epochs=3, verbose=0, callbacks=[says, keep, every, best, weights])
@@ -213,6 +215,6 @@ def test_checkpoints(tmp_path: object) -> None:
     for path in ("x.keras", "x.h5", "x"):
         with pytest.raises(ArgumentError, match="must end with"):
             callbacks.ModelCheckpoint(path)
+    nothing = callbacks.ModelCheckpoint(f"{tmp_path}/{{nothing}}.pyneuro")
     with pytest.raises(ArgumentError, match="names 'nothing'"):
-        model.fit(X, Y, verbose=0,
-                  callbacks=[callbacks.ModelCheckpoint(f"{tmp_path}/{{nothing}}.pyneuro")])  # fmt: skip
+        model.fit(X, Y, verbose=0, callbacks=[nothing])

@@ -93,7 +93,9 @@ CASES: dict[str, tuple[losses.Loss, np.ndarray, np.ndarray, Formula]] = {
     "kld": (losses.KLDivergence(), PROBS[::-1], PROBS, lambda t, p: (t * np.log(t / p)).sum(-1)),
     "poisson": (losses.Poisson(), TRUE, PRED, lambda t, p: (p - t * np.log(p + 1e-7)).mean(-1)),
     "hinge": (losses.Hinge(), BITS, PRED, lambda t, p: hinge(t, p).mean(-1)),
-    "hinge -1, 1": (losses.Hinge(), BITS * 2 - 1, PRED, lambda t, p: hinge((t + 1) / 2, p).mean(-1)),
+    "hinge -1, 1": (
+        losses.Hinge(), BITS * 2 - 1, PRED, lambda t, p: hinge((t + 1) / 2, p).mean(-1),
+    ),
     "squared hinge": (losses.SquaredHinge(), BITS, PRED, lambda t, p: (hinge(t, p) ** 2).mean(-1)),
     "categorical hinge": (
         losses.CategoricalHinge(), ONE_HOT, PRED,
@@ -170,8 +172,17 @@ def test_a_last_axis_of_one_comes_and_goes() -> None:
         assert loss(true, pred).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("true", "pred"), [((8,), (8, 3)), ((8, 1), (8, 3)), ((1, 3), (8, 3)),
-                                            ((8, 3), (3,)), ((4,), (8,)), ((8, 2, 3), (8, 3))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("true", "pred"),
+    [
+        ((8,), (8, 3)),
+        ((8, 1), (8, 3)),
+        ((1, 3), (8, 3)),
+        ((8, 3), (3,)),
+        ((4,), (8,)),
+        ((8, 2, 3), (8, 3)),
+    ],
+)
 def test_nothing_broadcasts(true: tuple, pred: tuple) -> None:
     for loss in (losses.MeanSquaredError(), losses.BinaryCrossentropy(), losses.Hinge()):
         with pytest.raises(ShapeError, match="does not broadcast"):

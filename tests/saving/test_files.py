@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,10 +20,12 @@ LABELS = RNG.integers(0, 3, 12)
 
 
 def trained() -> Sequential:
-    model = Sequential([Input((4,)), layers.Dense(5, activation="relu"), layers.Dropout(0.3, seed=1),
-                        layers.Dense(3)], name="net")  # fmt: skip
-    model.compile(optimizers.Adam(optimizers.schedules.CosineDecay(0.01, 100)),
-                  losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])  # fmt: skip
+    hidden = layers.Dense(5, activation="relu")
+    dropout = layers.Dropout(0.3, seed=1)
+    model = Sequential([Input((4,)), hidden, dropout, layers.Dense(3)], name="net")
+    rate = optimizers.schedules.CosineDecay(0.01, 100)
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizers.Adam(rate), loss, metrics=["accuracy"])
     model.fit(X, LABELS, batch_size=4, epochs=2, verbose=0)
     return model
 
@@ -104,8 +107,8 @@ def test_models_of_own_classes(path: str) -> None:
 def test_all_dtypes_and_scalars_survive(tmp_path: object) -> None:
     import ml_dtypes
 
-    arrays = {name: np.arange(6).reshape(2, 3).astype(name) for name in
-              ("float32", "float64", "float16", "int8", "int64", "uint8", "uint16", "bool")}  # fmt: skip
+    names = ("float32", "float64", "float16", "int8", "int64", "uint8", "uint16", "bool")
+    arrays = {name: np.arange(6).reshape(2, 3).astype(name) for name in names}
     arrays["bfloat16"] = np.arange(3).astype(ml_dtypes.bfloat16)
     arrays["scalar"], arrays["empty"] = np.array(2.5), np.zeros((0, 3), "float32")
     files.write_file(f"{tmp_path}/a", arrays, {"k": "v"})
@@ -215,6 +218,14 @@ def test_every_truncation_is_noticed(path: str) -> None:
         models.load_model(path)
 
 
+def error_of(action: Callable[[], object]) -> Exception | None:
+    try:
+        action()
+    except Exception as error:
+        return error
+    return None
+
+
 def test_flipped_bytes_of_the_header_never_crash(path: str) -> None:
     trained().save(path)
     with open(path, "rb") as file:
@@ -226,10 +237,8 @@ def test_flipped_bytes_of_the_header_never_crash(path: str) -> None:
         copy[generator.integers(0, end)] = generator.integers(0, 256)
         with open(path, "wb") as file:
             file.write(copy)
-        try:
-            models.load_model(path)
-        except Exception as error:
-            assert type(error).__module__ == "pyneuro.errors", repr(error)
+        raised = error_of(lambda: models.load_model(path))
+        assert raised is None or type(raised).__module__ == "pyneuro.errors", repr(raised)
 
 
 def write(path: str, header: object, data: bytes = b"", length: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""fit, evaluate, predict and their one-batch forms: what they compute, in which order, from which data."""
+"""fit, evaluate, predict and their one-batch forms: what they compute and from which data."""
 
 import numpy as np
 import pytest

@@ -82,9 +82,14 @@ def test_a_gradient_that_is_not_finite_is_named() -> None:
 
 def test_an_interrupt_waits_for_the_commit() -> None:
     reached = []
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        os.kill(os.getpid(), signal.SIGINT)
-        reached.append("end")
+
+    def commit() -> None:
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append("end")
+
+    with pytest.raises(KeyboardInterrupt):
+        commit()
     assert reached == ["end"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
