@@ -335,7 +335,9 @@ def squareplus(x: Any, b: float = 4) -> Tensor:
 def sparse_plus(x: Any) -> Tensor:
     """0 up to -1, `(x + 1)**2 / 4` between -1 and 1, `x` from 1 on."""
     bend = ops.square(ops.add(x, 1.0)) * 0.25
-    return cast("Tensor", ops.where(ops.less(x, 1.0), ops.where(ops.greater(x, -1.0), bend, 0.0), x))
+    return cast(
+        "Tensor", ops.where(ops.less(x, 1.0), ops.where(ops.greater(x, -1.0), bend, 0.0), x)
+    )
 
 
 @built_in("activation")

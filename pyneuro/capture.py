@@ -99,7 +99,7 @@ class _Run:
         leaves = tree.flatten(self.result)
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         self.poisoned = recorder.poisoned or any(t.device != "cpu" for t in tensors)
-        self.program = None
+        self.program: Any = None
         if not self.poisoned:
             owned = [t.value if isinstance(t, Variable) else t for t in tensors]
             self.program = recorder.finish(owned)
@@ -183,10 +183,12 @@ class Captured(Generic[P, R]):
             if len(self._plans) > _MAX_PLANS:
                 self._plans.popitem(last=False)
         if plan.recorded is not None:
-            return plan.recorded.replay_tensors(inputs)
+            result: R = plan.recorded.replay_tensors(inputs)
+            return result
         if plan.reason is not None:
             return self._function(*args, **kwargs)
-        return self._record(plan, args, kwargs, leaves, inputs)
+        recorded: R = self._record(plan, args, kwargs, leaves, inputs)
+        return recorded
 
     def _record(
         self, plan: _Plan, args: Any, kwargs: Any, leaves: list[Any], inputs: list[Tensor]

@@ -14,9 +14,11 @@ from typing import Any
 from . import _core
 
 __all__ = [
+    "cpu_features",
     "cpu_name",
     "default_device",
     "device",
+    "device_names",
     "empty_cache",
     "kernel_isa",
     "kernel_isas",
@@ -121,6 +123,21 @@ def set_memory_limit(bytes: int) -> None:
 def cpu_name() -> str:
     """The processor's name, as it tells it."""
     return _core.cpu_name()
+
+
+def cpu_features() -> list[str]:
+    """The instruction sets that the processor and the system offer, such as "avx2" and "fma"."""
+    return _core.cpu_features()
+
+
+def device_names() -> list[str]:
+    """The names that `device()` takes.
+
+    Example:
+        >>> device_names()
+        ['cpu', 'meta']
+    """
+    return ["cpu", "meta"]
 
 
 def kernel_isas() -> list[str]:

@@ -88,6 +88,11 @@ def built_in(kind: str, *aliases: str, module: str | None = None) -> Callable[[T
     return register
 
 
+def is_built_in(thing: Any) -> bool:
+    """Whether a class or function is one of pyneuro's own that configs may name."""
+    return thing in _modules
+
+
 def find(kind: str, name: str) -> Any:
     """Look up what a name means to a user of one kind of thing.
 

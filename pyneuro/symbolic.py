@@ -313,13 +313,13 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     name = function.__name__
     if name in _public:
         raise ArgumentError(f"a public function named {name!r} exists already")
-    wrapped = public_type(function)
+    wrapped: Any = public_type(function)
     wrapped.__dict__.update(function.__dict__)
     for attribute in ("__name__", "__qualname__", "__module__", "__doc__", "__annotations__"):
         wrapped.__dict__[attribute] = getattr(function, attribute)
     wrapped.__dict__["__wrapped__"] = function
     _public[name] = wrapped
-    return wrapped  # type: ignore[no-any-return]
+    return wrapped
 
 
 def public_function(name: str) -> Callable[..., Any]:

@@ -237,14 +237,16 @@ def unregister_host_function(callback: int) -> None:
 
 def _numpy_dtype(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
     return np.dtype(name)
 
 
 def _from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     if array.dtype.name == "bfloat16":
-        return _core.from_buffer(np.asarray(array, order="C").view(np.uint16), "bfloat16")
-    shared = _core.from_buffer(array)
+        shared = _core.from_buffer(np.asarray(array, order="C").view(np.uint16), "bfloat16")
+    else:
+        shared = _core.from_buffer(array)
     if shared is None:  # byte order, alignment, or a dtype of no use
         if array.dtype.kind not in "biufc":
             raise DTypeError(

@@ -97,6 +97,7 @@ void bind_runtime(py::module_& m) {
   m.def("set_memory_limit", &set_memory_limit);
   m.def("fail_allocation_after", &fail_allocation_after);
   m.def("cpu_name", &cpu_name);
+  m.def("cpu_features", &cpu_feature_names);
   m.def("isas", &available_isas);
   m.def("isa", [] { return std::string(cpu_backend().isa); });
   m.def("set_isa", [](const std::string& isa) { set_cpu_isa(isa); });

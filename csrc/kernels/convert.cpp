@@ -71,7 +71,7 @@ template <class To, class Lane>
     for (int i = 0; i < n; ++i) to[i] = saturate<To>(v[i]);
   } else {
     if constexpr (std::is_integral_v<To> && std::is_floating_point_v<Lane>) {
-      const Vec<Lane> low(Lane(Limits::min())), high(Lane(Limits::max()));
+      const Vec<Lane> low = Lane(Limits::min()), high = Lane(Limits::max());
       v = select(v == v, max(min(v, high), low), Vec<Lane>(0));
     }
     if (n == Vec<Lane>::kCount) store_as(to, v);

@@ -42,13 +42,15 @@ size_t element_bytes(const GemmShape& s) { return size_of(compute_dtype(s.c)); }
 struct Copies { bool a, b; };
 Copies choose_copies(const GemmShape& s, int64_t panel, int64_t element) {
   const DType compute = compute_dtype(s.c);
-  // Rows of A, or of a transposed A, far apart; or so apart that they share cache sets.
+  // Down a column of k rows every row is another cache line: too many where they share cache sets,
+  // or lie on pages of their own, or (of B) are read for few columns at a time.
+  const auto thrashes = [&](int64_t row_bytes, int64_t far) {
+    return (row_bytes % 1024 == 0 && s.k > 16) || (row_bytes > far && s.k > 128);
+  };
   const int64_t row_a = s.lda * element, row_b = s.ldb * element;
-  const bool spread_a = s.transpose_a ? row_a >= 512 : row_a % 4096 == 0 && s.m > kFewRows;
-  const bool spread_b = row_b > 3072 || row_b % 1024 == 0;
-  const bool long_k = s.k > 128;  // else a panel is small enough wherever its rows lie
-  return {s.a != compute || (spread_a && long_k && s.n > 2 * panel),
-          s.b != compute || s.transpose_b || (spread_b && long_k && s.m > kFewRows)};
+  const bool bad_a = s.transpose_a ? thrashes(row_a, 512) : row_a % 4096 == 0 && s.m > kFewRows;
+  const bool bad_b = thrashes(row_b, 3072) && s.m > kFewRows;
+  return {s.a != compute || (bad_a && s.n > 2 * panel), s.b != compute || s.transpose_b || bad_b};
 }
 
 void choose_tasks(GemmPlan& p, Copies copies, int64_t panel) {

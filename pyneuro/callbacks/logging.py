@@ -63,6 +63,7 @@ class Progbar:
         verbose: 0 silent, 1 a bar, 2 one line at the end.
         interval: the least time between two updates of the bar, in seconds.
         stateful_metrics: accepted for Keras's signature; all values are shown as they come.
+        stateless_metrics: accepted for Keras's signature; all values are shown as they come.
         unit_name: what a step is called.
 
     Example:
@@ -79,6 +80,7 @@ class Progbar:
         verbose: int = 1,
         interval: float = 0.05,
         stateful_metrics: Iterable[str] | None = None,
+        stateless_metrics: Iterable[str] | None = None,
         unit_name: str = "step",
     ) -> None:
         self.target, self.width, self.verbose = target, width, verbose

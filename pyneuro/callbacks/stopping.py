@@ -165,11 +165,20 @@ class TerminateOnNaN(Callback):
     """Ends the training when the loss is infinite or not a number.
 
     The loss is read after each batch, which a training otherwise does not wait for.
+
+    Args:
+        raise_error: raise a `RuntimeError` instead of ending the training quietly.
     """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        super().__init__()
+        self.raise_error = raise_error
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Look at the loss."""
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(float(loss)):
+            if self.raise_error:
+                raise RuntimeError(f"the loss is {float(loss)} after batch {batch}")
             write(f"Batch {batch}: Invalid loss, terminating training\n")
             self.model.stop_training = True

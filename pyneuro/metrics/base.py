@@ -305,7 +305,9 @@ class MeanMetricWrapper(Mean):
         self._fn = fn
         self._fn_kwargs = kwargs
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         """Take a batch in.
 
         Args:
@@ -321,16 +323,14 @@ class MeanMetricWrapper(Mean):
 
     def _masked(self, mask: Any, sample_weight: Any) -> Tensor:
         """Sample weights that are zero where masked."""
-        mask = ops.cast(mask, self.dtype)
+        counted = ops.cast(mask, self.dtype)
         if sample_weight is None:
-            result: Tensor = mask
-            return result
+            return counted
         weight = ops.cast(convert(sample_weight), self.dtype)
-        missing = len(mask.shape) - len(weight.shape)
+        missing = len(counted.shape) - len(weight.shape)
         if missing > 0:
             weight = ops.reshape(weight, (*weight.shape, *(1,) * missing))
-        result: Tensor = weight * mask
-        return result
+        return ops.multiply(weight, counted)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

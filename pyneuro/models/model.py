@@ -15,9 +15,16 @@ from ..layers.base import Layer
 from ..registry import (
     built_in,
     deserialize_keras_object,
+    is_built_in,
     serialize_keras_object,
 )
-from ..saving.archive import load_weights, save_model, save_weights
+from ..saving.archive import (
+    describe_model,
+    load_weights,
+    rebuild_model,
+    save_model,
+    save_weights,
+)
 from ..saving.weights import load_state, named_weights
 from ..symbolic import KerasTensor
 from .summary import print_summary
@@ -240,9 +247,7 @@ class Model(Trainer, Layer):
             ArgumentError: another suffix, or something in the model that cannot be written down.
             FileExistsError: there is a file, and `overwrite` is `False`.
         """
-        if zipped is not None:
-            raise ArgumentError("save: a .pyneuro file is never zipped; leave zipped out")
-        save_model(self, filepath, overwrite=overwrite, **kwargs)
+        save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(
         self,
@@ -261,9 +266,7 @@ class Model(Trainer, Layer):
             ArgumentError: another suffix.
             FileExistsError: there is a file, and `overwrite` is `False`.
         """
-        if max_shard_size is not None:
-            raise ArgumentError("save_weights: weights are one file; leave max_shard_size out")
-        save_weights(self, filepath, overwrite=overwrite)
+        save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     def load_weights(
         self, filepath: str | os.PathLike[str], skip_mismatch: bool = False, **kwargs: Any
@@ -330,6 +333,20 @@ class Model(Trainer, Layer):
         if type(self).compile is not Model.compile:
             return  # its own arguments are not in the config
         self.compile(**deserialize_keras_object(config))
+
+    # -- copies -----------------------------------------------------------------------------------
+
+    def __reduce__(self) -> Any:
+        """Copying and pickling go the way of files, with the classes of the layers by reference."""
+        kinds = {type(layer) for layer in self._flatten_layers()}
+        declared = {vars(kind).get("_declared_class", kind) for kind in kinds}
+        custom = {kind.__name__: kind for kind in declared if not is_built_in(kind)}
+        info, arrays = describe_model(self)
+        return rebuild_model, (info, arrays, True, custom)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        rebuild, arguments = self.__reduce__()
+        return rebuild(*arguments)
 
 
 _variants: dict[type, type] = {}

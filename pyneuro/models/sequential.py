@@ -91,11 +91,10 @@ class Sequential(Model):
     def _add_input(self, layer: Any) -> None:
         """Put an input before a first layer that says the shape of its own."""
         shape, dtype = layer._input_shape_argument, layer.compute_dtype
-        if shape is None and isinstance(layer, Model):
-            shape = getattr(layer, "input_shape", None)  # a model that is built knows it
-            if not isinstance(shape, tuple) or not tree.is_shape(shape):
+        if shape is None and hasattr(layer, "inputs"):  # a model that is built
+            if not tree.is_shape(layer.input_shape):
                 return
-            dtype = first_inputs(layer)[0].dtype
+            shape, dtype = layer.input_shape, layer.inputs[0].dtype
         if shape is not None:
             self.add(InputLayer(batch_shape=shape, dtype=dtype))
 

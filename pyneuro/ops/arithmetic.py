@@ -11,7 +11,7 @@ from typing import Any
 from ..autograd import gradient
 from ..config import floatx
 from ..symbolic import public
-from ..tensor import Tensor, apply
+from ..tensor import Tensor, apply, convert
 from .arguments import TensorLike, is_bool, is_floating, number, operands, tensor
 from .gradients import zeros_for
 
@@ -103,6 +103,8 @@ def divide_no_nan(x1: TensorLike, x2: TensorLike) -> Tensor:
         [0.0, 2.0]
     """
     x1, x2 = _floats(x1, x2)
+    if not isinstance(x2, Tensor):  # a number, which would not give way to x1's dtype in `where`
+        x2 = convert(x2, x1.dtype if isinstance(x1, Tensor) else None)
     void = apply("equal", x2, 0.0)
     # The divisor is replaced too: a quotient that is not used must have no NaN in its gradient.
     quotient = apply("divide", x1, apply("where", void, 1.0, x2))

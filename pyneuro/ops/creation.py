@@ -259,7 +259,7 @@ def tril(x: TensorLike, k: int = 0) -> Tensor:
         [[1, 0], [3, 4]]
     """
     x = _matrices("tril", x)
-    return apply("where", _diagonals("greater_equal", x.shape[-2], x.shape[-1], k), x, 0)
+    return apply("where", _diagonals("greater_equal", x.shape[-2], x.shape[-1], k), x, False)
 
 
 @public
@@ -271,7 +271,7 @@ def triu(x: TensorLike, k: int = 0) -> Tensor:
         [[1, 2], [0, 4]]
     """
     x = _matrices("triu", x)
-    return apply("where", _diagonals("less_equal", x.shape[-2], x.shape[-1], k), x, 0)
+    return apply("where", _diagonals("less_equal", x.shape[-2], x.shape[-1], k), x, False)
 
 
 def _matrices(op: str, x: TensorLike) -> Tensor:

@@ -76,6 +76,7 @@ def save_model(
     model: Any,
     filepath: str | os.PathLike[str],
     overwrite: bool = True,
+    zipped: bool | None = None,
     include_optimizer: bool = True,
 ) -> None:
     """Save a model: architecture, weights, what `compile` chose, and the optimizer's state.
@@ -84,6 +85,7 @@ def save_model(
         model: the model.
         filepath: where to; ends with ".pyneuro".
         overwrite: whether a file that is there may be replaced.
+        zipped: only `None`: the file is never a zip archive.
         include_optimizer: whether what `compile` chose and the optimizer's state go along.
 
     Raises:
@@ -100,12 +102,33 @@ def save_model(
         >>> bool((again.get_weights()[0] == model.get_weights()[0]).all())
         True
     """
+    if zipped is not None:
+        raise ArgumentError("save: a .pyneuro file is never zipped; leave zipped out")
     path = _check_suffix("save", filepath, (".pyneuro",))
     if not model.built:
         raise ArgumentError(
             f"save: {model.name!r} is not built, so that it has no weights yet; call it on data or "
             "build it with an input shape first"
         )
+    info, arrays = describe_model(model, include_optimizer)
+    write_file(path, arrays, _pack(info), overwrite)
+
+
+def describe_model(
+    model: Any, include_optimizer: bool = True
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A model as plain values and arrays: what a file holds.
+
+    Args:
+        model: the model.
+        include_optimizer: whether what `compile` chose and the optimizer's state go along.
+
+    Returns:
+        `(description, arrays by name)`, for `rebuild_model`.
+
+    Raises:
+        ArgumentError: something in the model cannot be written down.
+    """
     info: dict[str, Any] = {"kind": "model", "config": serialize_keras_object(model)}
     arrays = _arrays("weights", named_weights(model)) | _arrays("random", named_states(model))
     if include_optimizer and model.compiled:
@@ -115,7 +138,7 @@ def save_model(
             store: dict[str, Any] = {}
             optimizer.save_own_variables(store)
             arrays |= {f"optimizer/{k}": np.asarray(v) for k, v in store.items()}
-    write_file(path, arrays, _pack(info), overwrite)
+    return info, arrays
 
 
 def load_model(
@@ -147,7 +170,7 @@ def load_model(
         raise FileFormatError(f"{path} holds weights only, no model; use load_weights")
     try:
         with custom_object_scope(custom_objects or {}):
-            return _rebuild(info, arrays, compile)
+            return rebuild_model(info, arrays, compile)
     except FileFormatError as error:
         error.add_note(f"while loading {path}")
         raise
@@ -160,7 +183,29 @@ def load_model(
         ) from error
 
 
-def _rebuild(info: dict[str, Any], arrays: dict[str, np.ndarray], compile: bool) -> Any:
+def rebuild_model(
+    info: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    compile: bool = True,
+    custom_objects: dict[str, Any] | None = None,
+) -> Any:
+    """Make a model of what `describe_model` gave.
+
+    Args:
+        info: the description.
+        arrays: the arrays by name.
+        compile: whether to compile it as it was.
+        custom_objects: name -> class or function.
+
+    Returns:
+        The model.
+
+    Raises:
+        FileFormatError: the description is no model's, or does not fit the arrays.
+    """
+    if custom_objects:
+        with custom_object_scope(custom_objects):
+            return rebuild_model(info, arrays, compile)
     weights = _under("weights", arrays)
     # A config may ask for any size; it gets no more memory than the file has weights for.
     with weight_budget(sum(array.size for array in weights.values())):
@@ -182,18 +227,26 @@ def _rebuild(info: dict[str, Any], arrays: dict[str, np.ndarray], compile: bool)
 # -- weights --------------------------------------------------------------------------------------
 
 
-def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+def save_weights(
+    model: Any,
+    filepath: str | os.PathLike[str],
+    overwrite: bool = True,
+    max_shard_size: None = None,
+) -> None:
     """Save the weights of a model.
 
     Args:
         model: the model.
         filepath: where to; ends with ".pyneuro" or ".safetensors".
         overwrite: whether a file that is there may be replaced.
+        max_shard_size: only `None`: there is always one file.
 
     Raises:
         ArgumentError: another suffix.
         FileExistsError: there is a file, and `overwrite` is `False`.
     """
+    if max_shard_size is not None:
+        raise ArgumentError("save_weights: weights are one file; leave max_shard_size out")
     path = _check_suffix("save_weights", filepath, (".pyneuro", ".safetensors"))
     arrays = _arrays("weights", named_weights(model))
     if path.endswith(".safetensors"):  # for other programs: plain names

@@ -235,7 +235,7 @@ def read_file(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict
     metadata = _check(name, data)
     arrays = {
         key: np.frombuffer(part["data"], _DTYPES[part["dtype"]]).reshape(part["shape"])
-        for key, part in safetensors.deserialize(data)
+        for key, part in safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     }
     return arrays, metadata
 

@@ -6,7 +6,7 @@ are kept.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from .. import losses as losses_module
 from .. import metrics as metrics_module
@@ -44,15 +44,13 @@ def _make_loss(identifier: Any, y_true: Any, y_pred: Any) -> Loss | None:
             "sparse": losses_module.SparseCategoricalCrossentropy,
             "categorical": losses_module.CategoricalCrossentropy,
         }
-        result: Loss | None = by_kind[_kind_of_targets(y_true, y_pred)]()
-        return result
+        return cast("Loss", by_kind[_kind_of_targets(y_true, y_pred)]())
     loss = losses_module.get(identifier)
-    if not isinstance(loss, Loss):
-        if loss is losses_module.sparse_categorical_crossentropy:
-            return losses_module.SparseCategoricalCrossentropy()
-        loss = LossFunctionWrapper(loss, name=_own_name(loss))
-    result: Loss | None = loss
-    return result
+    if isinstance(loss, Loss):
+        return loss
+    if loss is losses_module.sparse_categorical_crossentropy:
+        return losses_module.SparseCategoricalCrossentropy()
+    return LossFunctionWrapper(loss, name=_own_name(loss))
 
 
 _ACCURACIES = {

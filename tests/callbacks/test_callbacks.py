@@ -193,6 +193,9 @@ def test_a_broken_loss_terminates(capsys: pytest.CaptureFixture[str]) -> None:
     model.fit(X, Y, batch_size=2, epochs=3, verbose=0, callbacks=[callbacks.TerminateOnNaN()])
     assert model.optimizer.iterations.item() == 1
     assert capsys.readouterr().out == "Batch 0: Invalid loss, terminating training\n"
+    strict = callbacks.TerminateOnNaN(raise_error=True)
+    with pytest.raises(RuntimeError, match="after batch 0"):
+        model.fit(X, Y, verbose=0, callbacks=[strict])
 
 
 def test_checkpoints(tmp_path: object) -> None:

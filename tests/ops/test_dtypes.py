@@ -83,6 +83,9 @@ RESULTS: list[tuple[Callable[..., Any], tuple[str, ...]]] = [
     (lambda x: ops.add(x, 2.5), F4),
     (lambda x: ops.maximum(x, 2.5), F4),
     (lambda x: ops.divide(x, 2), F4),
+    (ops.tril, ("bool", "uint8", "int8", "int32", "int64")),
+    (lambda x: ops.divide_no_nan(x, 2), F4),
+    (lambda x: ops.divide_no_nan(2.0, x), F4),
     (lambda x: ops.where(x, x, 2), ("int32", "uint8", "int8", "int32", "int64")),
 ]  # fmt: skip
 

@@ -165,6 +165,10 @@ def test_suffixes(tmp_path: object) -> None:
             models.load_model(f"{tmp_path}/{name}")
     with pytest.raises(ArgumentError, match=r"must end with \.pyneuro"):
         model.save(f"{tmp_path}/model")
+    with pytest.raises(ArgumentError, match="never zipped"):
+        model.save(f"{tmp_path}/m.pyneuro", zipped=True)
+    with pytest.raises(ArgumentError, match="one file"):
+        model.save_weights(f"{tmp_path}/m.pyneuro", max_shard_size=1)
     assert os.listdir(str(tmp_path)) == []
 
 
