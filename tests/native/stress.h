@@ -1,4 +1,4 @@
-// What the sections of the stress program share: checks, threads, loops, blocks.
+// What the sections of stress.cpp share: checks, threads, loops.
 #pragma once
 
 #include <dirent.h>
@@ -20,7 +20,6 @@
 #include <fstream>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <random>
 #include <source_location>
 #include <string>
@@ -56,8 +55,7 @@ void check(bool held, const char* what,
            std::source_location where = std::source_location::current()) {
   if (held) return;
   g_failures.fetch_add(1);
-  std::fprintf(stderr, "%s:%u: failed: %s\n", where.file_name(),
-               static_cast<unsigned>(where.line()), what);
+  std::fprintf(stderr, "stress.cpp:%u: failed: %s\n", static_cast<unsigned>(where.line()), what);
 }
 
 /// The error a call gives; the kind is Internal and the text empty if it gives none.
@@ -83,48 +81,5 @@ void on_threads(int n, const std::function<void(int)>& body) {
 }
 
 void sleep_milliseconds(int n) { std::this_thread::sleep_for(std::chrono::milliseconds(n)); }
-
-/// Each index once, its result visible to the caller: plain memory, so that a missing order would
-/// be a data race.
-void loop_once(int64_t tasks, int64_t salt) {
-  std::vector<int64_t> out(static_cast<size_t>(std::max<int64_t>(tasks, 0)), 0);
-  each(tasks, [&](int64_t i) { out[static_cast<size_t>(i)] += i * i + salt; });
-  bool right = true;
-  for (int64_t i = 0; i < tasks; ++i) right &= out[static_cast<size_t>(i)] == i * i + salt;
-  check(right, "every task runs exactly once");
-}
-
-/// Returns only if all threads of the team are in the loop at the same time. The calling thread has
-/// the team.
-void meet(const std::function<void()>& there = [] {}) {
-  const int n = pyneuro::num_threads();
-  std::atomic<int> arrived{0};
-  each(n, [&](int64_t) {
-    there();
-    arrived.fetch_add(1);
-    while (arrived.load() < n) std::this_thread::yield();
-  });
-}
-
-/// A block filled with a byte of its own, which must still be there when it is freed.
-struct Block {
-  unsigned char* data;
-  size_t bytes;
-  unsigned char stamp;
-
-  Block(size_t n, unsigned char s)
-      : data(static_cast<unsigned char*>(pyneuro::allocate(n))), bytes(n), stamp(s) {
-    check(reinterpret_cast<uintptr_t>(data) % pyneuro::kBlockAlignment == 0, "aligned");
-    std::memset(data, stamp, bytes);
-  }
-  void free() const {
-    bool kept = data[bytes - 1] == stamp;
-    for (size_t i = 0; i < bytes; i += bytes / 500 + 1) kept &= data[i] == stamp;
-    check(kept, "content kept");
-    pyneuro::deallocate(data, bytes);
-  }
-};
-
-size_t in_use() { return pyneuro::memory_stats().allocated; }
 
 }  // namespace
