@@ -1,8 +1,9 @@
-// Lets C++ exceptions pass between binaries that each carry a copy of GCC's unwinder. libgcc is linked statically, so
-// that a wheel needs no libgcc_s.so; an error thrown in libpyneuro.so then meets the copy of whoever catches it. A copy
-// fills its table of register sizes when it first walks a stack, and aborts in _Unwind_SetGR where it never did. So
-// libpyneuro.so and _core each walk one frame when they are loaded, with their own copy and with the process's
-// libgcc_s.so, which C++ programs catch with. A program that links libgcc statically compiles this file as well.
+// Lets C++ exceptions pass between binaries that each carry a copy of GCC's unwinder. libgcc is
+// linked statically, so that a wheel needs no libgcc_s.so; an error thrown in libpyneuro.so then
+// meets the copy of whoever catches it. A copy fills its table of register sizes when it first
+// walks a stack, and aborts in _Unwind_SetGR where it never did. So libpyneuro.so and _core each
+// walk one frame when they are loaded, with their own copy and with the process's libgcc_s.so,
+// which C++ programs catch with. A program that links libgcc statically compiles this file as well.
 #include <dlfcn.h>
 #include <unwind.h>
 

@@ -33,7 +33,8 @@ class Context {
   Context(const HostServices& host, void* scratch, void* fail)
       : host_(&host), scratch_(scratch), fail_(fail) {}
 
-  /// Runs f(i) for i in [0, tasks). Cut work by shape, never by threads: f(i) may depend on i alone.
+  /// Runs f(i) for i in [0, tasks). Cut work by shape, never by threads: f(i) may depend on i
+  /// alone.
   template <class F> void parallel_for(int64_t tasks, F&& f) {
     using Fn = std::remove_reference_t<F>;
     if (tasks == 1) {
@@ -80,11 +81,11 @@ struct Kernel {
 
 /// What a kernel library gives out.
 struct Backend {
-  uint32_t version;      // kContractVersion
-  uint32_t ops;          // kOpCount of the table it was built with
-  const char* device;    // "cpu"
-  const char* isa;       // "avx2"
-  const Kernel* kernels; // kOpCount rows; rows that only alias are null
+  uint32_t version;       // kContractVersion
+  uint32_t ops;           // kOpCount of the table it was built with
+  const char* device;     // "cpu"
+  const char* isa;        // "avx2"
+  const Kernel* kernels;  // kOpCount rows; rows that only alias are null
 };
 
 /// The one symbol that a kernel library exports.

@@ -1,7 +1,7 @@
 /* A user's own native op: fill a pn_custom_op and hand its address to pyneuro.ops.custom.
  *
- * This header is plain C, includes nothing of pyneuro, and nothing need be linked. Compile the op as
- * a shared library that returns the address of a static pn_custom_op; it must outlive every use.
+ * This header is plain C, includes nothing of pyneuro, and nothing need be linked. Compile the op
+ * as a shared library that returns the address of a static pn_custom_op; it must outlive every use.
  * Functions return 0, or anything else after writing a message of at most `size` bytes to `error`.
  */
 #ifndef PYNEURO_CUSTOM_OP_H
@@ -18,8 +18,21 @@ extern "C" {
 #define PN_MAX_RANK 8
 
 typedef enum pn_dtype {
-  PN_BOOL, PN_UINT8, PN_UINT16, PN_UINT32, PN_UINT64, PN_INT8, PN_INT16, PN_INT32, PN_INT64,
-  PN_FLOAT16, PN_BFLOAT16, PN_FLOAT32, PN_FLOAT64, PN_COMPLEX64, PN_COMPLEX128
+  PN_BOOL,
+  PN_UINT8,
+  PN_UINT16,
+  PN_UINT32,
+  PN_UINT64,
+  PN_INT8,
+  PN_INT16,
+  PN_INT32,
+  PN_INT64,
+  PN_FLOAT16,
+  PN_BFLOAT16,
+  PN_FLOAT32,
+  PN_FLOAT64,
+  PN_COMPLEX64,
+  PN_COMPLEX128
 } pn_dtype;
 
 /* Shape and dtype of an input or output. */
@@ -48,7 +61,8 @@ typedef struct pn_custom_op {
   int32_t inputs;  /* how many it takes */
   int32_t outputs; /* how many it gives, 1 to 8 */
   int (*infer)(const pn_spec* in, pn_spec* out, char* error, size_t size);
-  int (*run)(const pn_context* context, const pn_array* in, pn_array* out, char* error, size_t size);
+  int (*run)(const pn_context* context, const pn_array* in, pn_array* out, char* error,
+             size_t size);
 } pn_custom_op;
 
 #ifdef __cplusplus

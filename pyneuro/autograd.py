@@ -1,9 +1,9 @@
 """The tape's other half: gradient rules by op, and the walk backward.
 
 The native side puts a Node on the tape for each op that a gradient passes through. Here is what
-happens to it: a rule per op, registered under the op's function in `pyneuro/ops`, and an engine that
-goes from the newest node to the oldest. Rules are made of tensor ops, so second derivatives work by
-themselves.
+happens to it: a rule per op, registered under the op's function in `pyneuro/ops`, and an engine
+that goes from the newest node to the oldest. Rules are made of tensor ops, so second derivatives
+work by themselves.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def gradient(
         op: name of the op.
         *rules: for each input a function of `(node, g)` that gives the gradient of that input, or
             `None` where it has none. It is called only when that gradient is wanted. `g` is the
-            gradient of the output; for ops with several outputs a tuple, with `None` for unused ones.
-            The engine sums over broadcast dimensions and casts to the input's dtype.
+            gradient of the output; for ops with several outputs a tuple, with `None` for unused
+            ones. The engine sums over broadcast dimensions and casts to the input's dtype.
         variadic: instead of `rules`, one function that gives a list with a gradient or `None` for
             each input.
         keeps: what the rules read, of "inputs" and "output": the tape drops the rest.
@@ -94,15 +94,15 @@ def no_grad() -> Any:
 
 
 def enable_grad() -> Any:
-    """Put ops on the tape again, inside `no_grad`: a context manager, also usable as a decorator."""
+    """Put ops on the tape again inside `no_grad`: a context manager or a decorator."""
     return _grad_mode(True)
 
 
-# ---- the engine ------------------------------------------------------------------------------------
+# ---- the engine ----------------------------------------------------------------------------------
 
 
 def _fit(g: Any, shape: tuple[int, ...], dtype: str) -> Any:
-    """The gradient with the shape and dtype of its input: summed over what broadcasting repeated."""
+    """The gradient in the shape and dtype of its input: summed over what was broadcast."""
     if g.shape != shape:
         extra = g.ndim - len(shape)
         axes = [i for i, size in enumerate(g.shape) if i < extra or shape[i - extra] != size]
@@ -169,8 +169,8 @@ class _Walk:
     def _step(self, node: Any, g: Any) -> None:
         if node.released:
             raise GradientError(
-                f"{node.op}: backward has already gone through here and freed what the tape kept; call "
-                "it with retain_graph=True to go twice"
+                f"{node.op}: backward has already gone through here and freed what the tape kept; "
+                "call it with retain_graph=True to go twice"
             )
         sources = node.sources
         outputs = node.source_outputs
@@ -198,8 +198,8 @@ def _seed(tensor: Any, g: Any) -> Any:
     if g is None:
         if tensor.size != 1:
             raise GradientError(
-                f"a gradient can start by itself only from a single number, but the tensor has shape "
-                f"{tensor.shape}; take its mean or sum, or pass gradient="
+                "a gradient can start by itself only from a single number, but the tensor has "
+                f"shape {tensor.shape}; take its mean or sum, or pass gradient="
             )
         return _ones_like(tensor)
     if not isinstance(g, _core.Array):
@@ -229,13 +229,14 @@ def _walk(
 def backward(
     tensor: Any, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
 ) -> None:
-    """Compute gradients of `tensor` and add them to the `grad` of every Variable that it depends on.
+    """Add the gradients of `tensor` to the `grad` of every Variable that it depends on.
 
     Args:
         tensor: what to differentiate; a single number unless `gradient` is given.
         gradient: the gradient to start from, of the tensor's shape. Defaults to 1.
         retain_graph: keep what the tape holds, so that backward can go through it again.
-        create_graph: put the gradients on the tape too, for second derivatives. Implies `retain_graph`.
+        create_graph: put the gradients on the tape too, for second derivatives. Implies
+        `retain_graph`.
 
     Raises:
         GradientError: if it depends on nothing that wants a gradient, is no single number, or
@@ -275,7 +276,8 @@ def grad(
         grad_outputs: the gradient to start from, for each output. Defaults to 1.
         retain_graph: keep what the tape holds, so that backward can go through it again.
         create_graph: put the gradients on the tape too, for second derivatives.
-        allow_unused: give `None` for an input that the outputs do not depend on, instead of raising.
+        allow_unused: give `None` for an input that the outputs do not depend on, instead of
+        raising.
 
     Returns:
         A tensor, or a list of them where `inputs` is a list.
@@ -308,8 +310,12 @@ def grad(
             raise GradientError(
                 f"input {i}, of shape {target.shape}, has no part in the outputs; pass "
                 "allow_unused=True to get None for it"
-                + ("" if target.requires_grad else ". It wants no gradient: use a Variable, or set "
-                   "requires_grad = True before computing")
+                + (
+                    ""
+                    if target.requires_grad
+                    else ". It wants no gradient: use a Variable, or set "
+                    "requires_grad = True before computing"
+                )
             )
         found.append(g)
     return found if many else found[0]
@@ -331,8 +337,9 @@ def value_and_grad(
         has_aux: whether `function` gives a tuple.
 
     Returns:
-        A function of the same arguments that gives `(value, gradient)`; the gradient is a list where
-        `variables` or a sequence of `argnums` was given, and `None` for a Variable without a part.
+        A function of the same arguments that gives `(value, gradient)`; the gradient is a list
+        where `variables` or a sequence of `argnums` was given, and `None` for a Variable without a
+        part.
 
     Example:
         >>> import pyneuro as pn

@@ -1,9 +1,9 @@
 """Capture: run a function once or twice in Python, and from then on replay what it did natively.
 
-A replay is one native call: no Python per op, no shape rule, no tape, temporaries in one arena. It is
-chosen by signature: shapes, dtypes and structure of the arguments, and the values of those that are no
-tensors. Python state that no tensor shows (counters, `numpy.random`, attributes that are looked at in an
-`if`) is not seen; a function that depends on it must get it as an argument.
+A replay is one native call: no Python per op, no shape rule, no tape, temporaries in one arena. It
+is chosen by signature: shapes, dtypes and structure of the arguments, and the values of those that
+are no tensors. Python state that no tensor shows (counters, `numpy.random`, attributes that are
+looked at in an `if`) is not seen; a function that depends on it must get it as an argument.
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ _MAX_RECORDINGS = 4
 class Recorded:
     """A function's ops as a list that can be replayed on other inputs of the same shapes."""
 
-    def __init__(
-        self, program: Any, structure: Any, slots: list[int | None], single: bool
-    ) -> None:
+    def __init__(self, program: Any, structure: Any, slots: list[int | None], single: bool) -> None:
         self._executor = _core.Executor(program)
         self._single = single  # one tensor and nothing around it: the commonest result
         self._structure = structure
@@ -86,8 +84,8 @@ class _Run:
     """One recorded run: its result, and its program if nothing spoiled it."""
 
     def __init__(
-        self, function: Callable[..., Any], call: Callable[[list[Tensor]], Any], inputs: list[Tensor],
-        strict: bool,
+        self, function: Callable[..., Any], call: Callable[[list[Tensor]], Any], inputs:
+        list[Tensor], strict: bool,
     ) -> None:  # fmt: skip
         fresh = [_fresh(x) for x in inputs]
         recorder = _core.Recorder(fresh, strict)
@@ -165,7 +163,7 @@ class Captured(Generic[P, R]):
         self._strict = strict
         self._plans: OrderedDict[Any, _Plan] = OrderedDict()
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: D102
         leaves = tree.flatten((args, kwargs))
         inputs: list[Tensor] = []
         key: list[Any] = []
@@ -210,7 +208,9 @@ class Captured(Generic[P, R]):
             plan.reason = "it looked at a value that it had computed"
         else:
             before, plan.last = plan.last, run
-            why = "it was recorded once" if before is None else before.program.difference(run.program)
+            why = (
+                "it was recorded once" if before is None else before.program.difference(run.program)
+            )
             if before is not None and not why and before.others != run.others:
                 why = "it gave other results that are no tensors"
             if before is not None and not why:
@@ -221,8 +221,9 @@ class Captured(Generic[P, R]):
                 plan.last = None
         if plan.reason is not None and self._strict:
             raise CaptureError(
-                f"capture: {getattr(self, '__name__', 'the function')} cannot be replayed: {plan.reason}. "
-                "Whatever changes from call to call must be an argument or a Variable"
+                f"capture: {getattr(self, '__name__', 'the function')} cannot be replayed: "
+                f"{plan.reason}. Whatever changes from call to call must be an argument or a "
+                "Variable"
             )
         return run.result
 
@@ -242,7 +243,7 @@ def _plain(leaf: Any) -> bool:
 
 
 def _form(structure: Any) -> Any:
-    """The structure of nested lists, tuples and dicts, without its leaves, as something hashable."""
+    """The structure of nested lists, tuples and dicts, without leaves, as a hashable."""
     if isinstance(structure, dict):
         return tuple((key, _form(value)) for key, value in structure.items())
     if isinstance(structure, (list, tuple)):
@@ -253,11 +254,12 @@ def _form(structure: Any) -> Any:
 def capture(function: Callable[P, R], *, strict: bool = True) -> Captured[P, R]:
     """Replay a function natively from its third call with the same signature on.
 
-    The first two calls run in Python and are recorded; if they did the same, later calls replay. The
-    results have the same bits either way.
+    The first two calls run in Python and are recorded; if they did the same, later calls replay.
+    The results have the same bits either way.
 
     Args:
-        function: takes tensors, arrays and plain values in any structure. Variables that it reads or
+        function: takes tensors, arrays and plain values in any structure. Variables that it reads
+        or
             assigns are found by themselves.
         strict: raise if the function cannot be replayed; else go on calling it in Python.
 
@@ -280,7 +282,7 @@ def capture(function: Callable[P, R], *, strict: bool = True) -> Captured[P, R]:
 
 
 class _CallableModule(types.ModuleType):
-    """`pyneuro.capture` is this module as soon as anything imports it, and the public function besides."""
+    """Makes `pyneuro.capture`, which is this module once imported, the public function too."""
 
     def __call__(self, function: Callable[P, R], *, strict: bool = True) -> Captured[P, R]:
         return capture(function, strict=strict)

@@ -46,7 +46,7 @@ def version() -> str:
 
 @contextmanager
 def device(name: str) -> Iterator[None]:
-    """Put the outputs of operations without inputs (zeros, random draws) on a device, in this thread.
+    """Put outputs of operations without inputs (zeros, draws) on a device, in this thread.
 
     Args:
         name: "cpu" or "meta".
@@ -92,7 +92,7 @@ def set_num_threads(count: int) -> None:
 
 
 def memory_stats() -> dict[str, int]:
-    """Bytes of tensor memory: `allocated` now, `peak`, `cached` for reuse; and counts of allocations.
+    """Bytes of tensor memory (`allocated`, `peak`, `cached`) and counts of allocations.
 
     Example:
         >>> sorted(memory_stats())
@@ -155,7 +155,8 @@ def set_kernel_isa(name: str) -> Iterator[None]:
     """Use the kernels of another instruction set, for all threads; meant for tests.
 
     Args:
-        name: one of `kernel_isas()`. The environment variable PYNEURO_ISA chooses for a whole process.
+        name: one of `kernel_isas()`. The environment variable PYNEURO_ISA chooses for a whole
+        process.
 
     Raises:
         DeviceError: if it is not among them.
@@ -180,8 +181,11 @@ def op_names() -> list[str]:
 
 @contextmanager
 def _plant_fault(kind: str, op: str) -> Iterator[None]:
-    """Make an op wrong, to prove that tests would catch it: "kernel" spoils its first output element,
-    "shape" adds 1 to the last dimension that its shape rule gives."""
+    """Make an op wrong, to prove that tests would catch it.
+
+    "kernel" spoils its first output element, "shape" adds 1 to the last dimension that its shape
+    rule gives.
+    """
     _core.plant_fault(kind, op)
     try:
         yield
@@ -191,7 +195,7 @@ def _plant_fault(kind: str, op: str) -> Iterator[None]:
 
 @contextmanager
 def _fail_allocation(after: int) -> Iterator[None]:
-    """Let the allocation that comes `after` others from now fail once, to test what happens then."""
+    """Let the allocation after `after` others fail once, to test what happens then."""
     _core.fail_allocation_after(after)
     try:
         yield

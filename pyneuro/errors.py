@@ -1,4 +1,4 @@
-"""The errors that pyneuro raises: each is a kind of a built-in one, so old `except` clauses still work.
+"""The errors that pyneuro raises: each is a kind of a built-in one, so old `except`s still work.
 
 A message says what came, what was expected, and how to mend it. Layers add their place with
 `Exception.add_note`; nobody catches an error to raise another.

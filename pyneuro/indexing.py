@@ -1,7 +1,8 @@
 """What `x[key]` and `x[key] = value` mean: NumPy's rules, as a few native ops.
 
-Integers, slices, `...` and `None` become one slice op, which is a view. Index arrays and masks become
-a take. Values are never changed in place: assignment makes a new tensor and rebinds the object.
+Integers, slices, `...` and `None` become one slice op, which is a view. Index arrays and masks
+become a take. Values are never changed in place: assignment makes a new tensor and rebinds the
+object.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def _is_index_array(k: Any) -> bool:
 
 
 def _expand(key: Any, ndim: int, shape: tuple[int, ...]) -> list[Any]:
-    """The key as a list with `...` written out: one entry per axis, and `None` for each new axis."""
+    """The key as a list with `...` written out: an entry per axis, `None` per new axis."""
     parts = list(key) if isinstance(key, tuple) else [key]
     parts = [np.asarray(k) if isinstance(k, list) else k for k in parts]
     used = 0
@@ -99,7 +100,7 @@ class _Basic:
             if isinstance(k, slice):
                 self._range(*k.indices(size))
                 self.shape.append(self.sizes[-1])
-            elif _is_index_array(k) and np.ndim(k) > 0 or isinstance(k, _core.Array):
+            elif (_is_index_array(k) and np.ndim(k) > 0) or isinstance(k, _core.Array):
                 self._range(0, size, 1)
                 self.apart |= last >= 0 and position != last + 1
                 last = position
@@ -135,7 +136,7 @@ class _Basic:
 
 
 def _flat_index(basic: _Basic) -> tuple[Any, list[int]]:
-    """Several index arrays as one into their flattened axes, with bounds checked; and those axes."""
+    """Several index arrays as one, checked, into their flattened axes; and those axes."""
     arrays = [_integers(k) for _, k in basic.arrays]
     axes = [axis for axis, _ in basic.arrays]
     try:
@@ -149,13 +150,15 @@ def _flat_index(basic: _Basic) -> tuple[Any, list[int]]:
         wrong = (array < -size) | (array >= size)
         if wrong.any():
             bad = array[wrong].reshape(-1)[0]
-            raise IndexOutOfRangeError(f"index {bad} is out of range for axis {axis} of size {size}")
+            raise IndexOutOfRangeError(
+                f"index {bad} is out of range for axis {axis} of size {size}"
+            )
         flat = flat * size + np.where(array < 0, array + size, array)
     return flat, axes
 
 
 def _take_many(x: Any, basic: _Basic) -> Any:
-    """x at several index arrays: their axes are brought together, flattened, and taken from."""
+    """X at several index arrays: their axes are brought together, flattened, and taken from."""
     flat, axes = _flat_index(basic)
     rest = [i for i in range(x.ndim) if i not in axes]
     first = 0 if basic.apart else axes[0]
@@ -194,20 +197,24 @@ def _written(x: Any, key: Any, value: Any) -> Any:
     if basic.arrays:
         return _scattered(x, key, value)
     if np.broadcast_shapes(value.shape, tuple(basic.shape)) != tuple(basic.shape):
-        raise ShapeError(f"a value of shape {value.shape} cannot be put at shape {tuple(basic.shape)}")
+        raise ShapeError(
+            f"a value of shape {value.shape} cannot be put at shape {tuple(basic.shape)}"
+        )
     value = _core.apply("broadcast_to", value, shape=basic.shape)
     value = _core.apply("reshape", value, shape=basic.sizes)
     return _core.apply("slice_update", x, value, start=basic.start, step=basic.step)
 
 
 def _scattered(x: Any, key: Any, value: Any) -> Any:
-    """Writing at index arrays: where each element comes from, x or the value, is itself an index."""
+    """Writing at index arrays: where an element comes from, x or the value, is an index."""
     places = np.arange(x.size).reshape(x.shape)[_numpy_key(key)]
     try:
         np.broadcast_shapes(value.shape, places.shape)
         sources = np.broadcast_to(np.arange(value.size).reshape(value.shape), places.shape)
     except ValueError:
-        raise ShapeError(f"a value of shape {value.shape} cannot be put at {places.shape}") from None
+        raise ShapeError(
+            f"a value of shape {value.shape} cannot be put at {places.shape}"
+        ) from None
     origin = np.arange(x.size)
     origin[places.reshape(-1)] = x.size + sources.reshape(-1)
     flat = [_core.apply("reshape", t, shape=[-1]) for t in (x, value)]

@@ -1,8 +1,8 @@
 """Symbolic tensors, and the record of what is done with them: the ground of the functional API.
 
-A KerasTensor has a shape, in which `None` stands for sizes not known yet, and a dtype. A layer called
-on one records a LayerCall, a public function of `pyneuro.ops` an OpCall; a functional Model runs those
-records again on real tensors. Shapes come from running the same code on the meta device.
+A KerasTensor has a shape, in which `None` stands for sizes not known yet, and a dtype. A layer
+called on one records a LayerCall, a public function of `pyneuro.ops` an OpCall; a functional Model
+runs those records again on real tensors. Shapes come from running the same code on the meta device.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from . import naming, tree
 from .autograd import no_grad
 from .device import device
 from .errors import ArgumentError, DTypeError, ShapeError, unknown_name
-from .tensor import Tensor, public_type, register_symbolic, empty_meta
+from .tensor import Tensor, empty_meta, public_type, register_symbolic
 from .variable import StateScope
 
 __all__ = [
@@ -69,7 +69,7 @@ class _Record:
 
 
 class LayerCall(_Record):
-    """A layer called on symbolic tensors; `layer` is None nowhere, and an Input has no arguments."""
+    """A layer called on symbolic tensors; an Input is a call without arguments."""
 
     __slots__ = ("layer",)
 
@@ -89,7 +89,9 @@ class OpCall(_Record):
 
     __slots__ = ("name",)
 
-    def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+    def __init__(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any
+    ) -> None:
         super().__init__(args, kwargs, outputs)
         self.name = name
 
@@ -105,7 +107,7 @@ def substitute(structure: Any, values: dict[int, Any]) -> Any:
     )
 
 
-# ---- the symbolic tensor ---------------------------------------------------------------------------
+# ---- the symbolic tensor -------------------------------------------------------------------------
 
 
 class KerasTensor:
@@ -126,7 +128,9 @@ class KerasTensor:
     __slots__ = ("_keras_mask", "dtype", "name", "output_index", "record", "shape")
     __array_priority__ = 2000
 
-    def __init__(self, shape: Iterable[int | None], dtype: str = "float32", name: str | None = None):
+    def __init__(
+        self, shape: Iterable[int | None], dtype: str = "float32", name: str | None = None
+    ):
         self.shape = tuple(shape)
         self.dtype = dtype
         self.name = name or naming.auto_name("keras_tensor")
@@ -150,7 +154,7 @@ class KerasTensor:
         return total
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Any:  # noqa: N802
         """The transpose."""
         return _public["transpose"](self)
 
@@ -174,22 +178,23 @@ class KerasTensor:
     def __iter__(self) -> Any:
         if not self.shape or self.shape[0] is None:
             raise ShapeError(
-                f"a symbolic tensor of shape {self.shape} cannot be iterated over: its length is not "
-                "known before there is data"
+                f"a symbolic tensor of shape {self.shape} cannot be iterated over: its length is "
+                "not known before there is data"
             )
         return (self[i] for i in range(self.shape[0]))
 
     def __bool__(self) -> bool:
         raise DTypeError(
-            "a symbolic tensor is neither true nor false: it has no data yet. Use ops.where to choose "
-            "between values, or a Layer whose call() has the `if`"
+            "a symbolic tensor is neither true nor false: it has no data yet. Use ops.where to "
+            "choose between values, or a Layer whose call() has the `if`"
         )
 
     __hash__ = object.__hash__
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise DTypeError(
-            "a symbolic tensor has no elements for NumPy; use pyneuro.ops, or call the model on data"
+            "a symbolic tensor has no elements for NumPy; use pyneuro.ops, or call the model "
+            "on data"
         )
 
     def __repr__(self) -> str:
@@ -230,7 +235,7 @@ def any_symbolic(structure: Any) -> bool:
     return any(isinstance(leaf, KerasTensor) for leaf in tree.flatten(structure))
 
 
-# ---- shapes by running on the meta device -------------------------------------------------------------
+# ---- shapes by running on the meta device --------------------------------------------------------
 
 
 def _probe(function: Callable[..., Any], args: Any, kwargs: Any, unknown: int) -> Any:
@@ -246,11 +251,17 @@ def _probe(function: Callable[..., Any], args: Any, kwargs: Any, unknown: int) -
         return tensor
 
     args, kwargs = tree.map_structure(meta, (args, kwargs))
-    with StateScope(), device("meta"), no_grad():  # never committed: asking for a shape changes nothing
+    with (
+        StateScope(),
+        device("meta"),
+        no_grad(),
+    ):  # never committed: asking for a shape changes nothing
         return function(*args, **kwargs)
 
 
-def compute_spec(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def compute_spec(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Find the shapes and dtypes that a function gives for symbolic arguments.
 
     The function runs on the meta device with unknown sizes replaced by numbers, twice if there are
@@ -283,7 +294,7 @@ def compute_spec(function: Callable[..., Any], args: tuple[Any, ...], kwargs: di
     return tree.map_structure(merge, first, second)
 
 
-# ---- recording -------------------------------------------------------------------------------------
+# ---- recording -----------------------------------------------------------------------------------
 
 
 def record_layer(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -306,7 +317,7 @@ def _record_op(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a public function take symbolic tensors: the call is then recorded, by the function's name.
+    """Let a public function take symbolic tensors, by recording the call under its name.
 
     Names are unique, as they stand in saved models. On real tensors it costs a few nanoseconds.
     """
@@ -319,7 +330,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
         wrapped.__dict__[attribute] = getattr(function, attribute)
     wrapped.__dict__["__wrapped__"] = function
     _public[name] = wrapped
-    return wrapped
+    return wrapped  # type: ignore[no-any-return]
 
 
 def public_function(name: str) -> Callable[..., Any]:

@@ -41,7 +41,8 @@ class Tensor(_core.Array):
     """An n-dimensional array of one dtype, that gradients can be computed through.
 
     Args:
-        data: array, nested lists of numbers, or number. A NumPy array is shared, not copied, where its
+        data: array, nested lists of numbers, or number. A NumPy array is shared, not copied, where
+        its
             dtype fits; do not change it afterwards.
         dtype: name of the element type. Defaults to that of an array, `floatx` for Python floats,
             "int32" for ints, "bool" for bools.
@@ -108,7 +109,7 @@ class Tensor(_core.Array):
     # ---- other forms -----------------------------------------------------------------------------
 
     @property
-    def T(self) -> Tensor:
+    def T(self) -> Tensor:  # noqa: N802
         """The transpose: axes in reverse order."""
         return apply("transpose", self)
 
@@ -116,7 +117,8 @@ class Tensor(_core.Array):
         """The elements as another dtype; itself if it has that dtype.
 
         Args:
-            dtype: name of the dtype. Floats become integers by dropping the fraction; what does not fit
+            dtype: name of the dtype. Floats become integers by dropping the fraction; what does not
+            fit
                 saturates.
         """
         return self if self.dtype == dtype else apply("cast", self, dtype=dtype)
@@ -140,7 +142,7 @@ class Tensor(_core.Array):
         x = self if self.dtype in _FLOATS else self.astype(config.floatx())
         return apply("mean", x, axes=() if axis is None else axis, keepdims=keepdims)
 
-    # ---- gradients ---------------------------------------------------------------------------------
+    # ---- gradients -------------------------------------------------------------------------------
 
     def backward(
         self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
@@ -218,7 +220,8 @@ def register_host_function(function: Callable[..., Any]) -> int:
     """Make a Python function callable by the native op "host_call".
 
     Args:
-        function: takes Tensors, gives one Tensor or a tuple of them. It may be called on any thread.
+        function: takes Tensors, gives one Tensor or a tuple of them. It may be called on any
+        thread.
 
     Returns:
         The number to pass as the op's field `callback`. The function is kept until
@@ -272,11 +275,13 @@ def _stacked(x: list[Any] | tuple[Any, ...]) -> Tensor:
 
 
 def _from_python(x: Any) -> Tensor:
-    """Lists and numbers: Python's floats become `floatx`, its ints int32 (int64 where they need it)."""
+    """Lists and numbers: floats become `floatx`, ints int32 (int64 where they need it)."""
     try:
         array = np.asarray(x)
     except ValueError:
-        raise ShapeError("nested lists are ragged: all lists of one level need the same length") from None
+        raise ShapeError(
+            "nested lists are ragged: all lists of one level need the same length"
+        ) from None
     if array.dtype == np.float64:
         array = array.astype(config.floatx() if config.floatx() != "bfloat16" else "float32")
     elif array.dtype == np.int64 and (array.size == 0 or abs(array).max() < 2**31):
@@ -284,7 +289,11 @@ def _from_python(x: Any) -> Tensor:
     elif array.dtype.kind not in "biufc":
         raise DTypeError(f"a {type(x).__name__} cannot be a tensor; numbers, lists and arrays can")
     tensor = _from_numpy(array)
-    return tensor.astype("bfloat16") if config.floatx() == "bfloat16" and array.dtype.kind == "f" else tensor
+    return (
+        tensor.astype("bfloat16")
+        if config.floatx() == "bfloat16" and array.dtype.kind == "f"
+        else tensor
+    )
 
 
 def convert(x: Any, dtype: str | None = None) -> Tensor:

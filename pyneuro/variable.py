@@ -34,8 +34,8 @@ class StateScope:
     """A region in which assignments to Variables wait until `commit()`.
 
     Inside, a Variable that was assigned reads as its new value, while its memory is untouched.
-    `commit()` writes all new values at once; leaving without it drops them. A training step uses this
-    to keep *forward, backward, checks* free of writes.
+    `commit()` writes all new values at once; leaving without it drops them. A training step uses
+    this to keep *forward, backward, checks* free of writes.
 
     Example:
         >>> v = Variable(1.0)
@@ -101,7 +101,7 @@ class Variable(Tensor):
         Variable(name='v', value=[2., 3.])
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Variable:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Variable:  # noqa: D102
         return _core.Array.__new__(cls)  # type: ignore[no-any-return]
 
     def __init__(
@@ -120,7 +120,9 @@ class Variable(Tensor):
                 f"Variable: aggregation must be 'none', 'mean', 'sum' or 'only_first_replica', got "
                 f"{aggregation!r}"
             )
-        self.name = naming.auto_name("variable") if name is None else naming.check_name("Variable", name)
+        self.name = (
+            naming.auto_name("variable") if name is None else naming.check_name("Variable", name)
+        )
         scope = naming.current_path()
         self.path = f"{scope}/{self.name}" if scope else self.name
         self.autocast = autocast
@@ -132,7 +134,7 @@ class Variable(Tensor):
         _core.adopt_state(self, _first_value(initializer, shape, dtype, self.name))
         self.trainable = trainable
 
-    # ---- what it is --------------------------------------------------------------------------------
+    # ---- what it is ------------------------------------------------------------------------------
 
     @property
     def trainable(self) -> bool:
@@ -149,7 +151,7 @@ class Variable(Tensor):
         """The value as it is now: a copy, on the tape, that later assignments do not change."""
         return apply("copy", self)
 
-    # ---- writing ------------------------------------------------------------------------------------
+    # ---- writing ---------------------------------------------------------------------------------
 
     def assign(self, value: Any) -> Variable:
         """Set the value.
@@ -166,11 +168,13 @@ class Variable(Tensor):
         new = convert(value)
         if new.shape != self.shape:
             raise ShapeError(
-                f"variable {self.path!r} has shape {self.shape}, but a value of shape {new.shape} was "
-                "assigned"
+                f"variable {self.path!r} has shape {self.shape}, but a value of shape {new.shape} "
+                "was assigned"
             )
         if "complex" in new.dtype and "complex" not in self.dtype:
-            raise DTypeError(f"variable {self.path!r} is {self.dtype}, but the value is {new.dtype}")
+            raise DTypeError(
+                f"variable {self.path!r} is {self.dtype}, but the value is {new.dtype}"
+            )
         if _scopes.open:
             _scopes.open[-1].put(self, new.astype(self.dtype).detach())
         else:
@@ -195,7 +199,7 @@ class Variable(Tensor):
         """Forget the gradient that `backward()` left."""
         self.grad = None
 
-    # ---- Python's protocols -------------------------------------------------------------------------
+    # ---- Python's protocols ----------------------------------------------------------------------
 
     def __repr__(self) -> str:
         text = _text(self, "value").removeprefix("value(").removesuffix(")")
@@ -226,16 +230,23 @@ def _unpickle(array: Any, state: dict[str, Any]) -> Variable:
 
 def _first_value(initializer: Any, shape: Any, dtype: str | None, name: str) -> Tensor:
     if not callable(initializer) or isinstance(initializer, Tensor):
-        value = convert(initializer, dtype or (None if hasattr(initializer, "dtype") else config.floatx()))
+        value = convert(
+            initializer, dtype or (None if hasattr(initializer, "dtype") else config.floatx())
+        )
         if shape is not None and tuple(shape) != value.shape:
-            raise ShapeError(f"variable {name!r}: shape {tuple(shape)} was given, but the value has {value.shape}")
+            raise ShapeError(
+                f"variable {name!r}: shape {tuple(shape)} was given, but the value has "
+                f"{value.shape}"
+            )
         return value.detach()
     if shape is None:
         raise ArgumentError(f"variable {name!r}: an initializer that is a function needs shape=")
     dtype = dtype or config.floatx()
     value = convert(initializer(tuple(shape), dtype=dtype), dtype)
     if value.shape != tuple(shape):
-        raise ShapeError(f"variable {name!r}: the initializer gave {value.shape} for shape {tuple(shape)}")
+        raise ShapeError(
+            f"variable {name!r}: the initializer gave {value.shape} for shape {tuple(shape)}"
+        )
     return value.detach()
 
 

@@ -69,9 +69,7 @@ def test_the_tape_is_freed_unless_retained() -> None:
     y.backward(retain_graph=True)
     y.backward()
     np.testing.assert_allclose(x.grad.numpy(), 2 * np.exp([1.0, 2.0]))
-    with pytest.raises(
-        errors.GradientError, match=r"sum: backward .*retain_graph=True"
-    ):
+    with pytest.raises(errors.GradientError, match=r"sum: backward .*retain_graph=True"):
         y.backward()
 
 

@@ -23,7 +23,9 @@ def mnist():
 
 
 def images(data, part):
-    return data[f"x_{part}"].reshape(-1, 784).astype("float32") / 255, data[f"y_{part}"].astype("int64")
+    return data[f"x_{part}"].reshape(-1, 784).astype("float32") / 255, data[f"y_{part}"].astype(
+        "int64"
+    )
 
 
 def network(seed=1, dropout=0.0):
@@ -44,7 +46,9 @@ def digest(model):
 def test_mnist_reaches_97_percent_in_5_epochs(mnist):
     x, y = images(mnist, "train")
     model = network()
-    model.compile("adam", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.compile(
+        "adam", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
     history = model.fit(x, y, batch_size=128, epochs=5, verbose=0)
     assert len(history.history["loss"]) == 5
     results = model.evaluate(*images(mnist, "test"), verbose=0, return_dict=True)
@@ -84,7 +88,9 @@ def trained(threads):
     try:
         x, y = samples(50 * 32)
         model = network(seed=7, dropout=0.2)
-        model.compile("adam", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+        model.compile(
+            "adam", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+        )
         model.fit(x, y, batch_size=32, epochs=1, verbose=0)
         return digest(model)
     finally:
@@ -100,7 +106,9 @@ def test_weights_after_50_steps_do_not_depend_on_the_number_of_threads():
 def test_memory_stays_flat_with_the_garbage_collector_off():
     x, y = samples(64)
     model = network(dropout=0.1)
-    model.compile("adam", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.compile(
+        "adam", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
     loss = losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def step():

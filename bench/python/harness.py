@@ -1,8 +1,9 @@
 """Measuring the same work in several frameworks, fairly.
 
-All sides of a row run in one process, on equally many threads, in turn: many short rounds, the order
-rotated, so that whatever else the machine does falls on all of them. Before anything is timed, the
-outputs of all sides must agree. What is measured is in ops.py and training.py; here is only how.
+All sides of a row run in one process, on equally many threads, in turn: many short rounds, the
+order rotated, so that whatever else the machine does falls on all of them. Before anything is
+timed, the outputs of all sides must agree. What is measured is in ops.py and training.py; here is
+only how.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
 from pyneuro import device
 
 PEERS = ("torch", "numpy", "jax", "tensorflow")
 
-# Keeps large blocks in the process, on huge pages: PyTorch's memory-bound ops on large arrays then run
-# several times as fast, because fresh pages are what they otherwise wait for.
+# Keeps large blocks in the process, on huge pages: PyTorch's memory-bound ops on large arrays then
+# run several times as fast, because fresh pages are what they otherwise wait for.
 TUNED_MALLOC = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
     ":glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
@@ -62,7 +64,7 @@ class Side:
 
 @dataclass
 class Row:
-    """The same work, by all sides that can do it; the first one is what the others are compared with.
+    """The same work, by all sides that can do it; the others are compared with the first one.
 
     Attributes:
         name: what the work is.
@@ -100,7 +102,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-# ---- what to measure, and on what -----------------------------------------------------------------
+# ---- what to measure, and on what ---------------------------------------------------------------
 
 
 def start(
@@ -108,12 +110,16 @@ def start(
 ) -> argparse.Namespace:
     """Read the command line and begin anew with the environment that it asks for.
 
-    Libraries read their number of threads when they are loaded, and malloc its settings even earlier;
-    so the process replaces itself by one whose environment has them.
+    Libraries read their number of threads when they are loaded, and malloc its settings even
+    earlier; so the process replaces itself by one whose environment has them.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--threads", type=int, help="for each framework; default: all cores there are")
-    parser.add_argument("--peers", default=",".join(PEERS), help="which, comma-separated: %(default)s")
+    parser.add_argument(
+        "--threads", type=int, help="for each framework; default: all cores there are"
+    )
+    parser.add_argument(
+        "--peers", default=",".join(PEERS), help="which, comma-separated: %(default)s"
+    )
     parser.add_argument("--rows", default="", help="only rows with this in their name")
     parser.add_argument("--rounds", type=int, default=30, help="samples of each side: %(default)s")
     parser.add_argument("--sample-ms", type=float, default=10.0, help="at least: %(default)s")
@@ -140,7 +146,11 @@ def _restart_with(threads: int, extra: dict[str, str]) -> None:
     wanted = dict(extra)
     for name in ("PYNEURO", "OMP", "MKL", "OPENBLAS", "TF_NUM_INTRAOP"):
         wanted[f"{name}_{'THREADS' if name.startswith('TF') else 'NUM_THREADS'}"] = str(threads)
-    wanted |= {"TF_NUM_INTEROP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+    wanted |= {
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     wanted |= {"JAX_PLATFORMS": "cpu", "NPROC": str(threads)}  # NPROC: XLA's thread pools
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         os.environ |= wanted
@@ -163,7 +173,7 @@ def load_peers(options: argparse.Namespace) -> dict[str, ModuleType]:
     return found
 
 
-# ---- measuring ------------------------------------------------------------------------------------
+# ---- measuring ----------------------------------------------------------------------------------
 
 
 def check_agreement(row: Row) -> None:
@@ -173,11 +183,14 @@ def check_agreement(row: Row) -> None:
     for label, outputs in results[:-1]:
         for a, b in zip(outputs, expected, strict=True):
             scale = float(np.max(np.abs(b), initial=0.0)) or 1.0
-            gap = float(np.max(np.abs(a - b), initial=0.0)) / scale if a.shape == b.shape else np.inf
+            gap = (
+                float(np.max(np.abs(a - b), initial=0.0)) / scale if a.shape == b.shape else np.inf
+            )
             if not gap <= row.tolerance:
                 raise SystemExit(
-                    f"{row.name}: {label} {a.shape} and {expected_label} {b.shape} differ by {gap:.1e} "
-                    f"of the largest element, more than {row.tolerance:.0e}; nothing was timed"
+                    f"{row.name}: {label} {a.shape} and {expected_label} {b.shape} differ by "
+                    f"{gap:.1e} of the largest element, more than {row.tolerance:.0e}; nothing was "
+                    "timed"
                 )
 
 
@@ -230,7 +243,10 @@ def run(rows: Iterable[Row], options: argparse.Namespace, peers: dict[str, Modul
     }
     print("; ".join(f"{key} {_plain(value)}" for key, value in about.items()))
     if about["load before"] > about["cores"] - options.threads + 0.5:
-        print("This machine is busy: threads wait for cores, some frameworks' far longer than others'.")
+        print(
+            "This machine is busy: threads wait for cores, those of some frameworks far longer "
+            "than those of others."
+        )
     print()
     print(_line("work", "by", "median", "spread", "rate", "pyneuro is faster"))
     print(_line("---", "---", "--:", "--:", "--:", "--:"), flush=True)
@@ -247,7 +263,7 @@ def run(rows: Iterable[Row], options: argparse.Namespace, peers: dict[str, Modul
         options.json.write_text(json.dumps({"about": about, "rows": done}, indent=1))
 
 
-# ---- text and JSON ----------------------------------------------------------------------------------
+# ---- text and JSON ------------------------------------------------------------------------------
 
 
 def ratios(side: Measured, ours: Measured) -> list[float]:
@@ -261,7 +277,9 @@ def _text(row: Row, side: Measured, ours: Measured) -> str:
     faster = ""
     if side is not ours:
         of_rounds = ratios(side, ours)
-        faster = "{:.2f}x ({:.2f}-{:.2f})".format(statistics.median(of_rounds), *quartiles(of_rounds))
+        faster = "{:.2f}x ({:.2f}-{:.2f})".format(
+            statistics.median(of_rounds), *quartiles(of_rounds)
+        )
     name = row.name if side is ours else ""
     return _line(
         name, side.label, _duration(side.median), f"{(high - low) / side.median:.0%}", rate, faster
@@ -277,7 +295,11 @@ def _line(name: str, label: str, *numbers: str) -> str:
 def _duration(seconds: float) -> str:
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}" if seconds / size < 100 else f"{seconds / size:.0f} {unit}"
+            return (
+                f"{seconds / size:.3g} {unit}"
+                if seconds / size < 100
+                else f"{seconds / size:.0f} {unit}"
+            )
     return f"{seconds * 1e9:.0f} ns"
 
 

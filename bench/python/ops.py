@@ -1,19 +1,21 @@
-"""What single operations cost: small ones, where the framework is the cost, products, and large ones.
+"""What single operations cost: small ones, where the framework is the cost, products, large ones.
 
-    python bench/python/ops.py --json build/ops.json
+python bench/python/ops.py --json build/ops.json
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import harness
 import numpy as np
-import pyneuro
 from harness import Row, Side
+
+import pyneuro
 
 Names = dict[str, Any]
 
@@ -161,7 +163,7 @@ def backward_of_leaves(names: Names) -> tuple[str, Callable[[], Any]]:
 SIDES = {"torch": torch_side, "numpy": numpy_side, "jax": jax_side, "tensorflow": tensorflow_side}
 
 
-# ---- rows -----------------------------------------------------------------------------------------
+# ---- rows ---------------------------------------------------------------------------------------
 
 
 def sample(*shape: int) -> np.ndarray:
@@ -171,6 +173,14 @@ def sample(*shape: int) -> np.ndarray:
 def host(x: Any) -> np.ndarray:
     """An output as a NumPy array, whatever made it."""
     return np.asarray(x.detach() if hasattr(x, "detach") else x)
+
+
+def evaluated(statement: str, names: Names) -> list[np.ndarray]:
+    return [host(eval(statement, names))]
+
+
+def hosted(function: Callable[[], Any]) -> list[np.ndarray]:
+    return [host(x) for x in function()]
 
 
 def plain_row(
@@ -183,14 +193,12 @@ def plain_row(
     for side in sides:
         if function is not None and function not in side.functions:
             continue
-        if tracked and side.backward is not backward_of_leaves:  # the others track only under a tape
+        if tracked and side.backward is not backward_of_leaves:  # others track only under a tape
             continue
         put = side.tracked if tracked and side.tracked else side.array
         names = side.functions | {key: put(array) for key, array in arrays.items()}
         text = side.wait.format(statement)
-        row.sides.append(
-            Side(side.label, text, names, lambda text=text, names=names: [host(eval(text, names))])
-        )
+        row.sides.append(Side(side.label, text, names, partial(evaluated, text, names)))
     return row
 
 
@@ -199,11 +207,13 @@ def chain_row(sides: list[Framework]) -> Row:
     for side in sides:
         if side.tracked is None or side.backward is None:
             continue
-        names = side.functions | {"a": side.tracked(sample(4, 4)), "b": side.tracked(sample(4, 4) / 2)}
+        names = side.functions | {
+            "a": side.tracked(sample(4, 4)),
+            "b": side.tracked(sample(4, 4) / 2),
+        }
         exec(CHAIN, names)
         statement, gradients = side.backward(names)
-        result = lambda gradients=gradients: [host(g) for g in gradients()]  # noqa: E731
-        row.sides.append(Side(side.label, statement, names, result))
+        row.sides.append(Side(side.label, statement, names, partial(hosted, gradients)))
     return row
 
 
@@ -220,7 +230,13 @@ def product_rows(sides: list[Framework]) -> Iterator[Row]:
     for m, k, n in sizes:
         arrays = {"a": sample(m, k), "b": sample(k, n)}
         yield plain_row(
-            sides, f"matmul, {m} x {k} by {k} x {n}", "a @ b", arrays, 1e-5, 2.0 * m * k * n, "GFLOP/s"
+            sides,
+            f"matmul, {m} x {k} by {k} x {n}",
+            "a @ b",
+            arrays,
+            1e-5,
+            2.0 * m * k * n,
+            "GFLOP/s",
         )
 
 
@@ -241,7 +257,13 @@ def memory_rows(sides: list[Framework]) -> Iterator[Row]:
         arrays = {"a": sample(*shape), "b": sample(*shape)}
         for name, statement, moved in kinds:
             yield plain_row(
-                sides, f"{name}, {rows} x 1000", statement, arrays, 1e-4, 4.0e3 * rows * moved, "GB/s"
+                sides,
+                f"{name}, {rows} x 1000",
+                statement,
+                arrays,
+                1e-4,
+                4.0e3 * rows * moved,
+                "GB/s",
             )
 
 

@@ -4,7 +4,8 @@
 
 All sides begin with the same weights, see the same batches, and must follow the same losses before
 anything is timed. Batches are random, and weights go back to the start before each sample, so no
-network learns its data by heart (gradients would become too small for the processor to be quick with).
+network learns its data by heart (gradients would become too small for the processor to be quick
+with).
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import Any
 
 import harness
 import numpy as np
-import pyneuro
 from harness import Row, Side
+
+import pyneuro
 
 BATCH, FEATURES, CLASSES = 32, 784, 10
 STEP_BATCHES, FIT_BATCHES = 64, 200
@@ -50,7 +52,9 @@ class Problem:
         self.x = draw.standard_normal((n, FEATURES), np.float32)
         self.y = draw.integers(0, CLASSES, n)
 
-    def batches(self, put_x: Callable[..., Any], put_y: Callable[..., Any]) -> list[tuple[Any, Any]]:
+    def batches(
+        self, put_x: Callable[..., Any], put_y: Callable[..., Any]
+    ) -> list[tuple[Any, Any]]:
         """The first batches, in a framework's own arrays."""
         cuts = [slice(i * BATCH, (i + 1) * BATCH) for i in range(STEP_BATCHES)]
         return [(put_x(self.x[cut].copy()), put_y(self.y[cut].copy())) for cut in cuts]
@@ -71,7 +75,7 @@ def step_side(
     return Side(label, "step(*next(batches))", names, result, reset)
 
 
-# ---- pyneuro ----------------------------------------------------------------------------------------
+# ---- pyneuro ------------------------------------------------------------------------------------
 
 
 class Ours:
@@ -128,24 +132,26 @@ def keras_fit_side(label: str, model: Any, problem: Problem, reset: Callable[[],
     return Side(label, "fit(x, y, size, verbose=0)", names, result, reset, FIT_BATCHES)
 
 
-# ---- PyTorch ------------------------------------------------------------------------------------------
+# ---- PyTorch ------------------------------------------------------------------------------------
 
 
 class Torch:
     """The network in PyTorch's modules, with one of its optimizers."""
 
-    def __init__(self, torch: ModuleType, problem: Problem, fused: bool, compiled: bool = False) -> None:
+    def __init__(
+        self, torch: ModuleType, problem: Problem, fused: bool, compiled: bool = False
+    ) -> None:
         self.torch, self.problem = torch, problem
         nn = torch.nn
         hidden = [nn.Linear(FEATURES, problem.hidden), nn.ReLU()] if problem.hidden else []
         self.model = nn.Sequential(*hidden, nn.Linear(problem.hidden or FEATURES, CLASSES))
-        kind = (
-            lambda p: torch.optim.Adam(p, RATE, (BETA_1, BETA_2), EPSILON, fused=fused)
+        weights = self.model.parameters()
+        self.optimizer = (
+            torch.optim.Adam(weights, RATE, (BETA_1, BETA_2), EPSILON, fused=fused)
             if problem.optimizer == "adam"
-            else torch.optim.SGD(p, RATE, fused=fused)
+            else torch.optim.SGD(weights, RATE, fused=fused)
         )
         self.reset()
-        self.optimizer = kind(self.model.parameters())
         self.loss = self.forward
         if compiled:
             self.loss = torch.compile(self.forward)
@@ -157,7 +163,7 @@ class Torch:
         with self.torch.no_grad():
             for p, value in zip(self.model.parameters(), self.problem.weights, strict=True):
                 p.copy_(self.torch.from_numpy(value.T if value.ndim == 2 else value))
-            for slots in getattr(self, "optimizer", self).__dict__.get("state", {}).values():
+            for slots in self.optimizer.state.values():
                 for slot in slots.values():
                     slot.zero_()
 
@@ -173,7 +179,7 @@ class Torch:
         return step_side(label, self.step, batches, self.reset)
 
     def fit(self, shuffle: bool = True) -> float:
-        """An epoch with the mean loss and the accuracy, read once at its end, as `fit` shows them."""
+        """An epoch; its mean loss and accuracy, which `fit` shows, are read once at its end."""
         torch, x, y = self.torch, self.x, self.y
         order = torch.randperm(len(x)) if shuffle else torch.arange(len(x))
         loss_sum, right = torch.zeros(()), torch.zeros((), dtype=torch.int64)
@@ -202,7 +208,7 @@ class Torch:
         return Side(label, "fit()", {"fit": self.fit}, result, self.reset, FIT_BATCHES)
 
 
-# ---- JAX, TensorFlow, Keras -----------------------------------------------------------------------------
+# ---- JAX, TensorFlow, Keras ---------------------------------------------------------------------
 
 
 class Jax:
@@ -237,7 +243,9 @@ class Jax:
         else:
             alpha = RATE * (1 - BETA_2**count) ** 0.5 / (1 - BETA_1**count)
             means = [m + (g - m) * (1 - BETA_1) for m, g in zip(means, gradients, strict=True)]
-            squares = [v + (g * g - v) * (1 - BETA_2) for v, g in zip(squares, gradients, strict=True)]
+            squares = [
+                v + (g * g - v) * (1 - BETA_2) for v, g in zip(squares, gradients, strict=True)
+            ]
             weights = [
                 w - alpha * m / (v**0.5 + EPSILON)
                 for w, m, v in zip(weights, means, squares, strict=True)
@@ -296,7 +304,7 @@ class Keras:
         return step_side(label, step, self.problem.batches(tf.constant, tf.constant), self.reset)
 
 
-# ---- rows -----------------------------------------------------------------------------------------
+# ---- rows ---------------------------------------------------------------------------------------
 
 
 def peer_steps(problem: Problem, peers: dict[str, ModuleType], compiled: bool) -> Iterator[Side]:
@@ -347,7 +355,9 @@ def rows_of(peers: dict[str, ModuleType], compiled: bool) -> Iterator[Row]:
 def main() -> None:
     def add(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "--compile", action="store_true", help="with torch.compile as well; takes a minute to begin"
+            "--compile",
+            action="store_true",
+            help="with torch.compile as well; takes a minute to begin",
         )
 
     options = harness.start(__doc__.splitlines()[0], add)

@@ -6,7 +6,8 @@
 namespace pyneuro::bindings {
 namespace {
 
-// ---- life ----------------------------------------------------------------------------------------
+// ---- life
+// ----------------------------------------------------------------------------------------
 
 PyObject* array_new(PyTypeObject* type, PyObject*, PyObject*) {
   PyObject* self = type->tp_alloc(type, 0);
@@ -34,8 +35,7 @@ const Array& filled(PyObject* self) {
 }
 
 /// Runs f and turns a C++ exception into a Python error.
-template <class F>
-PyObject* guarded(F&& f) noexcept {
+template <class F> PyObject* guarded(F&& f) noexcept {
   try {
     return f();
   } catch (...) {
@@ -44,7 +44,8 @@ PyObject* guarded(F&& f) noexcept {
   }
 }
 
-// ---- attributes ----------------------------------------------------------------------------------
+// ---- attributes
+// ----------------------------------------------------------------------------------
 
 PyObject* get_shape(PyObject* self, void*) {
   return guarded([&] { return to_tuple(filled(self).shape()); });
@@ -155,7 +156,8 @@ PyGetSetDef kGetSet[] = {
     {"_keras_mask", get_mask, set_mask, "The mask that layers hand on with it.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-// ---- the buffer protocol: NumPy sees the same memory, read-only ------------------------------------
+// ---- the buffer protocol: NumPy sees the same memory, read-only
+// ------------------------------------
 
 /// struct-module codes; null where there is none (bfloat16).
 const char* format_of(DType d) {
@@ -179,9 +181,7 @@ const char* format_of(DType d) {
   return nullptr;
 }
 
-struct BufferDims {
-  Py_ssize_t shape[kMaxRank], strides[kMaxRank];
-};
+struct BufferDims { Py_ssize_t shape[kMaxRank], strides[kMaxRank]; };
 
 int fill_buffer(PyObject* self, Py_buffer* view, int flags, const Array& a, const char* format,
                 size_t itemsize) {
@@ -257,9 +257,10 @@ PyObject* new_tensor(Array array, PyObject* node, int output) {
 
 void note_read(const Array& array) {
   if (array.device() == Device::Meta)
-    raise(ErrorKind::Device, "the elements of a tensor on the meta device were asked for, but it has "
-                             "a shape only; inside a layer that is being traced, or in a functional "
-                             "model, use ops instead of Python values");
+    raise(ErrorKind::Device,
+          "the elements of a tensor on the meta device were asked for, but it has "
+          "a shape only; inside a layer that is being traced, or in a functional "
+          "model, use ops instead of Python values");
   if (Observer* o = observer()) o->read(array);
 }
 
@@ -274,7 +275,8 @@ PyTypeObject* make_array_type(PyObject* module) {
   add(Py_tp_hash, reinterpret_cast<void*>(PyBaseObject_Type.tp_hash));
   add(Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer));
   add(Py_bf_releasebuffer, reinterpret_cast<void*>(release_buffer));
-  add(Py_tp_doc, const_cast<char*>("Native memory with a place on the tape; pyneuro.Tensor builds on it."));
+  add(Py_tp_doc,
+      const_cast<char*>("Native memory with a place on the tape; pyneuro.Tensor builds on it."));
   static PyMemberDef members[] = {
       {"__weaklistoffset__", T_PYSSIZET, offsetof(ArrayObject, weakrefs), READONLY, nullptr},
       {nullptr, 0, 0, 0, nullptr}};

@@ -1,5 +1,5 @@
-// What the rooms of the bindings share: the Python types and the ways between C++ and Python values.
-// The hot door (apply, the operators) is raw C API; everything called rarely is pybind11.
+// What the rooms of the bindings share: the Python types and the ways between C++ and Python
+// values. The hot door (apply, the operators) is raw C API; everything called rarely is pybind11.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -11,29 +11,28 @@ namespace pyneuro::bindings {
 
 /// `_core.Array`: an Array, its place on the tape, and what belongs to a Variable.
 struct ArrayObject {
-  PyObject_HEAD
-  Array array;
+  PyObject_HEAD Array array;
   PyObject* node;     // the NodeObject that made it, or null
   PyObject* pending;  // the value a Variable has inside a StateScope, or null
   PyObject* grad;     // a Tensor, or null
   PyObject* mask;     // what Keras layers hand on beside a tensor, or null
   PyObject* weakrefs;
-  int32_t output;     // which of the node's outputs
-  bool requires_grad; // a leaf that gradients are wanted for
+  int32_t output;      // which of the node's outputs
+  bool requires_grad;  // a leaf that gradients are wanted for
 };
 
 /// What the tape keeps of one input or output.
 struct Kept {
-  PyObject* source = nullptr;  // the node that made it, or the leaf itself; null: no gradient wanted
+  PyObject* source =
+      nullptr;  // the node that made it, or the leaf itself; null: no gradient wanted
   int output = 0;
-  Array array;                 // without storage where the rule does not need the elements
-  uint64_t version = 0;        // of a state storage when it was kept
+  Array array;           // without storage where the rule does not need the elements
+  uint64_t version = 0;  // of a state storage when it was kept
 };
 
 /// `_core.Node`: one op on the tape. Created here; rules, backward and modes are Python.
 struct NodeObject {
-  PyObject_HEAD
-  AnyOp op;
+  PyObject_HEAD AnyOp op;
   std::vector<Kept> inputs, outputs;
   uint64_t sequence;
   bool released;
@@ -47,9 +46,9 @@ struct Registered {
   PyTypeObject* symbolic = nullptr;  // KerasTensor
   PyObject* convert = nullptr;       // anything -> Tensor, for inputs that are no Tensor
   PyObject* record_symbolic = nullptr;
-  PyObject* errors[8] = {};          // by ErrorKind
+  PyObject* errors[8] = {};  // by ErrorKind
   PyObject* gradient_error = nullptr;
-  PyObject* floatx = nullptr;        // () -> name of the default floating dtype
+  PyObject* floatx = nullptr;  // () -> name of the default floating dtype
 };
 Registered& registered();
 

@@ -1,4 +1,5 @@
-// Values across the border: NumPy arrays in without copies, elements out, Python numbers to 0-d arrays.
+// Values across the border: NumPy arrays in without copies, elements out, Python numbers to 0-d
+// arrays.
 #include <pybind11/stl.h>
 
 #include <cstring>
@@ -47,8 +48,8 @@ void release_owner(void* owner) {
 bool layout_of(const Py_buffer& b, Layout& layout) {
   const Py_ssize_t item = b.itemsize;
   if (b.ndim > kMaxRank)
-    raise(ErrorKind::Shape, join("an array has ", b.ndim, " dimensions, but at most ", kMaxRank,
-                                 " are possible"));
+    raise(ErrorKind::Shape,
+          join("an array has ", b.ndim, " dimensions, but at most ", kMaxRank, " are possible"));
   if (reinterpret_cast<uintptr_t>(b.buf) % uintptr_t(item) != 0) return false;
   for (int i = 0; i < b.ndim; ++i) {
     if (b.strides[i] % item != 0) return false;
@@ -90,10 +91,14 @@ py::object from_buffer(py::handle source, const std::optional<std::string>& as) 
 template <class T> PyObject* number(const void* p) {
   T v;
   std::memcpy(&v, p, sizeof v);
-  if constexpr (std::is_same_v<T, bool>) return PyBool_FromLong(v);
-  else if constexpr (std::is_floating_point_v<T>) return PyFloat_FromDouble(double(v));
-  else if constexpr (std::is_signed_v<T>) return PyLong_FromLongLong(v);
-  else return PyLong_FromUnsignedLongLong(v);
+  if constexpr (std::is_same_v<T, bool>)
+    return PyBool_FromLong(v);
+  else if constexpr (std::is_floating_point_v<T>)
+    return PyFloat_FromDouble(double(v));
+  else if constexpr (std::is_signed_v<T>)
+    return PyLong_FromLongLong(v);
+  else
+    return PyLong_FromUnsignedLongLong(v);
 }
 
 PyObject* element(DType d, const void* p) {
@@ -151,9 +156,8 @@ py::object to_bytes(py::handle o) {
 py::object alias(py::handle o) {
   const Array& a = expect_array(o.ptr())->array;
   a.storage()->retain();
-  Storage* storage = Storage::borrow(a.data(), a.bytes(), a.storage(), [](void* owner) {
-    static_cast<Storage*>(owner)->release();
-  });
+  Storage* storage = Storage::borrow(a.data(), a.bytes(), a.storage(),
+                                     [](void* owner) { static_cast<Storage*>(owner)->release(); });
   return py::reinterpret_steal<py::object>(
       new_tensor(Array(storage, {a.shape(), a.layout().strides, 0}, a.dtype())));
 }
@@ -163,8 +167,9 @@ void rebind(py::handle target, py::handle source) {
   if (!is_array(target.ptr())) throw py::type_error("rebind: a Tensor is expected");
   ArrayObject *to = as_array(target.ptr()), *from = expect_array(source.ptr());
   if (to->array && (to->array.storage()->state() || (to->requires_grad && !to->node)))
-    raise(ErrorKind::Argument, "a Variable, or a tensor that gradients are wanted for, cannot be written "
-                               "to in place; assign to the Variable, or compute a new tensor");
+    raise(ErrorKind::Argument,
+          "a Variable, or a tensor that gradients are wanted for, cannot be written "
+          "to in place; assign to the Variable, or compute a new tensor");
   to->array = from->array;
   to->output = from->output;
   Py_XSETREF(to->node, Py_XNewRef(from->node));
@@ -234,10 +239,14 @@ Array scalar_array(PyObject* number, DType d) {
     if (PyComplex_Check(number) && !is_complex(d)) raise_range(number, d);
     const Py_complex z = PyComplex_AsCComplex(number);
     if (PyErr_Occurred()) throw py::error_already_set();
-    if (d == DType::Float64) store(p, z.real);
-    else if (d == DType::Complex64) store(p, Complex64{float(z.real), float(z.imag)});
-    else if (d == DType::Complex128) store(p, Complex128{z.real, z.imag});
-    else store(p, float(z.real));
+    if (d == DType::Float64)
+      store(p, z.real);
+    else if (d == DType::Complex64)
+      store(p, Complex64{float(z.real), float(z.imag)});
+    else if (d == DType::Complex128)
+      store(p, Complex128{z.real, z.imag});
+    else
+      store(p, float(z.real));
     return half ? run(Cast{d}, {a}) : a;
   }
   if (d == DType::Bool) {

@@ -12,14 +12,14 @@ PyObject* error_class(ErrorKind kind) {
 }
 
 /// Tells the native side about the Python classes it creates and raises. Called once, by tensor.py.
-void register_python(py::object tensor, py::object convert, py::dict errors, py::object gradient_error,
-                     py::object floatx) {
+void register_python(py::object tensor, py::object convert, py::dict errors,
+                     py::object gradient_error, py::object floatx) {
   Registered& r = registered();
   r.tensor = reinterpret_cast<PyTypeObject*>(tensor.release().ptr());
   r.convert = convert.release().ptr();
   r.gradient_error = gradient_error.release().ptr();
   r.floatx = floatx.release().ptr();
-  constexpr const char* kNames[] = {"shape", "dtype", "device", "memory",
+  constexpr const char* kNames[] = {"shape", "dtype",    "device",  "memory",
                                     "index", "argument", "capture", "internal"};
   for (int i = 0; i < 8; ++i) r.errors[i] = py::object(errors[kNames[i]]).release().ptr();
 }

@@ -1,5 +1,5 @@
-// `_core.Node`: one op on the tape. What it keeps is decided by the op's rule; the rules themselves,
-// backward and all modes are Python.
+// `_core.Node`: one op on the tape. What it keeps is decided by the op's rule; the rules
+// themselves, backward and all modes are Python.
 #include "bindings/bindings.h"
 
 namespace py = pybind11;
@@ -14,7 +14,8 @@ uint64_t next_sequence() {
   return n.fetch_add(1, std::memory_order_relaxed);
 }
 
-/// Frees nodes in a loop rather than by recursion: a tape of 100,000 ops must not exhaust the stack.
+/// Frees nodes in a loop rather than by recursion: a tape of 100,000 ops must not exhaust the
+/// stack.
 void node_dealloc(PyObject* self) {
   thread_local std::vector<PyObject*>* draining = nullptr;
   NodeObject* node = as_node(self);
@@ -60,21 +61,22 @@ PyObject* kept_tensor(NodeObject* node, const Kept& k, PyObject* made_by, int ou
   };
   if (!k.array) raise_gradient(text() + ", which was declared as not kept");
   if (k.array.storage()->state() && k.array.storage()->version() != k.version)
-    raise_gradient(text() + ", a Variable that was assigned before backward; assign after it, or "
-                            "use variable.value, which is a copy");
+    raise_gradient(text() +
+                   ", a Variable that was assigned before backward; assign after it, or "
+                   "use variable.value, which is a copy");
   if (k.source && is_array(k.source)) {
     if (!as_array(k.source)->pending) return Py_NewRef(k.source);
-    // Assigned since, inside a StateScope: the memory still holds what the op read, but the Variable
-    // now reads as something else, so a gradient of the gradient would go astray.
+    // Assigned since, inside a StateScope: the memory still holds what the op read, but the
+    // Variable now reads as something else, so a gradient of the gradient would go astray.
     if (grad_enabled())
-      raise_gradient(text() + ", a Variable that was assigned before backward with create_graph=True");
+      raise_gradient(text() +
+                     ", a Variable that was assigned before backward with create_graph=True");
     return new_tensor(k.array);
   }
   return new_tensor(k.array, made_by, output);
 }
 
-template <class F>
-PyObject* guarded(F&& f) noexcept {
+template <class F> PyObject* guarded(F&& f) noexcept {
   try {
     return f();
   } catch (...) {
@@ -91,9 +93,8 @@ PyObject* get_inputs(PyObject* self, void*) {
     for (size_t i = 0; i < node->inputs.size(); ++i) {
       const Kept& k = node->inputs[i];
       PyObject* source = k.source && !is_array(k.source) ? k.source : nullptr;
-      PyObject* item = k.output < 0
-                           ? Py_NewRef(Py_None)  // an optional input that was not given
-                           : kept_tensor(node, k, source, k.output, "input", int(i));
+      PyObject* item = k.output < 0 ? Py_NewRef(Py_None)  // an optional input that was not given
+                                    : kept_tensor(node, k, source, k.output, "input", int(i));
       if (!item) throw py::error_already_set();
       PyTuple_SET_ITEM(out.ptr(), Py_ssize_t(i), item);
     }
@@ -214,8 +215,8 @@ PyObject* release(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
-/// fits(i, gradient): whether a gradient has the shape and dtype of input i, so that nothing is left
-/// to do to it.
+/// fits(i, gradient): whether a gradient has the shape and dtype of input i, so that nothing is
+/// left to do to it.
 PyObject* fits(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   return guarded([&]() -> PyObject* {
     if (n != 2) throw py::type_error("fits(input, gradient)");

@@ -15,8 +15,7 @@ bool is_operand(PyObject* o) {
          PyObject_HasAttrString(o, "__array__");
 }
 
-template <class T>
-PyObject* binary(PyObject* a, PyObject* b) {
+template <class T> PyObject* binary(PyObject* a, PyObject* b) {
   if (!is_operand(a) || !is_operand(b)) Py_RETURN_NOTIMPLEMENTED;
   const T op{};
   PyObject* inputs[] = {a, b};
@@ -24,8 +23,7 @@ PyObject* binary(PyObject* a, PyObject* b) {
 }
 template <class F> PyObject* binary_of(PyObject* a, PyObject* b) { return binary<Binary<F>>(a, b); }
 
-template <class F>
-PyObject* unary_of(PyObject* x) {
+template <class F> PyObject* unary_of(PyObject* x) {
   const Unary<F> op{};
   return run_op(op_info(op_id<Unary<F>>), &op, &x, 1);
 }
@@ -60,7 +58,8 @@ PyObject* true_divide(PyObject* a, PyObject* b) {
 PyObject* power(PyObject* a, PyObject* b, PyObject*) {
   if (is_array(a) && PyLong_CheckExact(b)) {
     int overflow = 0;
-    if (PyLong_AsLongAndOverflow(b, &overflow) == 2 && !overflow) return unary_of<formulas::Square>(a);
+    if (PyLong_AsLongAndOverflow(b, &overflow) == 2 && !overflow)
+      return unary_of<formulas::Square>(a);
   }
   return binary_of<formulas::Power>(a, b);
 }
@@ -71,7 +70,8 @@ PyObject* positive(PyObject* x) { return Py_NewRef(x); }
 
 /// ~ & | ^ are logical and for bool only.
 bool expect_bool(PyObject* o, const char* sign) {
-  const bool fine = is_array(o) ? is_bool(as_array(o)->array.dtype()) : !is_number(o) || PyBool_Check(o);
+  const bool fine =
+      is_array(o) ? is_bool(as_array(o)->array.dtype()) : !is_number(o) || PyBool_Check(o);
   if (!fine)
     PyErr_Format(registered().errors[int(ErrorKind::DType)],
                  "%s works on bool tensors; compare first, as in (x > 0) %s (y > 0)", sign, sign);
@@ -80,8 +80,7 @@ bool expect_bool(PyObject* o, const char* sign) {
 PyObject* invert(PyObject* x) {
   return expect_bool(x, "~") ? unary_of<formulas::LogicalNot>(x) : nullptr;
 }
-template <class F, char sign>
-PyObject* logical(PyObject* a, PyObject* b) {
+template <class F, char sign> PyObject* logical(PyObject* a, PyObject* b) {
   if (!is_operand(a) || !is_operand(b)) Py_RETURN_NOTIMPLEMENTED;
   const char text[] = {sign, 0};
   return expect_bool(a, text) && expect_bool(b, text) ? binary_of<F>(a, b) : nullptr;

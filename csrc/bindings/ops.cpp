@@ -1,5 +1,6 @@
-// The hot door: apply(op, *inputs, **fields). Builds the op from the fields, gathers the inputs, calls
-// dispatch, wraps the outputs and puts a node on the tape. A loop over the table, no op by name.
+// The hot door: apply(op, *inputs, **fields). Builds the op from the fields, gathers the inputs,
+// calls dispatch, wraps the outputs and puts a node on the tape. A loop over the table, no op by
+// name.
 #include <cstring>
 
 #include "bindings/bindings.h"
@@ -53,8 +54,8 @@ class OpValue {
 };
 
 bool to_ints(PyObject* o, Ints& out) {
-  const py::object list = py::reinterpret_steal<py::object>(
-      PySequence_Fast(o, "a list of integers is expected"));
+  const py::object list =
+      py::reinterpret_steal<py::object>(PySequence_Fast(o, "a list of integers is expected"));
   if (!list) return false;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list.ptr()); ++i) {
     const long long v = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(list.ptr(), i));
@@ -87,7 +88,9 @@ bool set_field(const FieldInfo& f, void* at, PyObject* value) {
       *static_cast<int64_t*>(at) = PyLong_AsLongLong(index.ptr());
       return !PyErr_Occurred();
     }
-    case FieldKind::Double: *static_cast<double*>(at) = PyFloat_AsDouble(value); return !PyErr_Occurred();
+    case FieldKind::Double:
+      *static_cast<double*>(at) = PyFloat_AsDouble(value);
+      return !PyErr_Occurred();
     case FieldKind::Bool: {
       const int on = PyObject_IsTrue(value);
       *static_cast<bool*>(at) = on > 0;
@@ -99,7 +102,9 @@ bool set_field(const FieldInfo& f, void* at, PyObject* value) {
       return to_dims(value, *static_cast<Dims*>(at), "a list of sizes");
     case FieldKind::Ints: return to_ints(value, *static_cast<Ints*>(at));
     case FieldKind::SpecList: return to_specs(value, *static_cast<SpecList*>(at));
-    case FieldKind::Pointer: *static_cast<void**>(at) = PyLong_AsVoidPtr(value); return !PyErr_Occurred();
+    case FieldKind::Pointer:
+      *static_cast<void**>(at) = PyLong_AsVoidPtr(value);
+      return !PyErr_Occurred();
   }
   return false;
 }
@@ -113,7 +118,8 @@ bool set_fields(const OpInfo& row, void* op, PyObject* const* values, PyObject* 
     const char* text = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(names, k), &length);
     if (!text) return false;
     size_t i = 0;
-    while (i < row.fields.size() && row.fields[i].name != std::string_view(text, size_t(length))) ++i;
+    while (i < row.fields.size() && row.fields[i].name != std::string_view(text, size_t(length)))
+      ++i;
     if (i == row.fields.size()) {
       PyErr_Format(PyExc_TypeError, "%s has no field '%s'", row.signature.name.data(), text);
       return false;
@@ -138,8 +144,7 @@ bool is_number(PyObject* o) {
 DType number_dtype(PyObject* number, std::optional<DType> other) {
   if (PyBool_Check(number)) return other.value_or(DType::Bool);
   if (PyLong_Check(number)) return other && !is_bool(*other) ? *other : DType::Int32;
-  if (PyComplex_Check(number))
-    return other && is_complex(*other) ? *other : DType::Complex64;
+  if (PyComplex_Check(number)) return other && is_complex(*other) ? *other : DType::Complex64;
   return other && (is_floating(*other) || is_complex(*other)) ? *other : floatx();
 }
 
@@ -268,11 +273,12 @@ PyObject* apply(PyObject*, PyObject* const* args, size_t nargsf, PyObject* names
   }
 }
 
-PyMethodDef kApply{"apply", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(apply)),
-                   METH_FASTCALL | METH_KEYWORDS,
-                   "apply(op, *inputs, **fields)\n--\n\n"
-                   "Runs a native op: the one door from Python. Inputs are Tensors, arrays, numbers, or "
-                   "None for\nan optional input; fields are the op's."};
+PyMethodDef kApply{
+    "apply", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(apply)),
+    METH_FASTCALL | METH_KEYWORDS,
+    "apply(op, *inputs, **fields)\n--\n\n"
+    "Runs a native op: the one door from Python. Inputs are Tensors, arrays, numbers, or "
+    "None for\nan optional input; fields are the op's."};
 
 void declare_rule(const std::string& name, bool differentiable, bool inputs, bool outputs) {
   const OpInfo* row = find_op(name);
@@ -284,7 +290,8 @@ void declare_rule(const std::string& name, bool differentiable, bool inputs, boo
 py::dict describe(int id) {
   const OpInfo& row = op_info(id);
   py::list inputs, fields;
-  for (int i = 0; i < row.signature.size(); ++i) inputs.append(std::string(row.signature.inputs[size_t(i)]));
+  for (int i = 0; i < row.signature.size(); ++i)
+    inputs.append(std::string(row.signature.inputs[size_t(i)]));
   for (const FieldInfo& f : row.fields) fields.append(std::string(f.name));
   py::dict out;
   out["name"] = std::string(row.signature.name);
@@ -326,7 +333,8 @@ PyObject* run_op(const OpInfo& row, const void* op, PyObject* const* given, Py_s
 }
 
 DType floatx() {
-  const py::object text = py::reinterpret_steal<py::object>(PyObject_CallNoArgs(registered().floatx));
+  const py::object text =
+      py::reinterpret_steal<py::object>(PyObject_CallNoArgs(registered().floatx));
   DType d;
   if (!text || !to_dtype(text.ptr(), d)) throw py::error_already_set();
   return d;
@@ -372,8 +380,9 @@ bool to_dims(PyObject* o, Dims& out, const char* what) {
   const py::object list = py::reinterpret_steal<py::object>(PySequence_Fast(o, what));
   if (!list) return false;
   const Py_ssize_t n = PySequence_Fast_GET_SIZE(list.ptr());
-  if (n > kMaxRank) raise(ErrorKind::Shape, join(what, ": ", n, " entries, but at most ", kMaxRank,
-                                                 " dimensions are possible"));
+  if (n > kMaxRank)
+    raise(ErrorKind::Shape,
+          join(what, ": ", n, " entries, but at most ", kMaxRank, " dimensions are possible"));
   for (Py_ssize_t i = 0; i < n; ++i) {
     const py::object v =
         py::reinterpret_steal<py::object>(PyNumber_Index(PySequence_Fast_GET_ITEM(list.ptr(), i)));

@@ -21,8 +21,7 @@ std::vector<Array> to_arrays(const py::sequence& tensors) {
 
 py::list to_tensors(std::vector<Array> arrays) {
   py::list out;
-  for (Array& a : arrays)
-    out.append(py::reinterpret_steal<py::object>(new_tensor(std::move(a))));
+  for (Array& a : arrays) out.append(py::reinterpret_steal<py::object>(new_tensor(std::move(a))));
   return out;
 }
 
@@ -70,7 +69,8 @@ void bind_plan(py::module_& m) {
       .def(py::init<Program>())
       .def("replay", &replay)
       .def_property_readonly("arena_bytes", &Executor::arena_bytes)
-      .def_property_readonly("program", &Executor::program, py::return_value_policy::reference_internal);
+      .def_property_readonly("program", &Executor::program,
+                             py::return_value_policy::reference_internal);
 }
 
 }  // namespace pyneuro::bindings

@@ -9,8 +9,7 @@ namespace pyneuro::bindings {
 namespace {
 
 struct PublicObject {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* function;
   PyObject* dict;
 };
@@ -100,7 +99,8 @@ void bind_public(py::module_& m) {
                                 {Py_tp_getset, kGetSet},
                                 {0, nullptr}};
   static PyType_Spec spec{"pyneuro._core.Public", sizeof(PublicObject), 0,
-                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL, slots};
+                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+                          slots};
   PyObject* type = PyType_FromModuleAndSpec(m.ptr(), &spec, nullptr);
   if (!type) throw py::error_already_set();
   m.add_object("Public", py::reinterpret_steal<py::object>(type));

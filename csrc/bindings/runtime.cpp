@@ -36,8 +36,8 @@ void store_output(const View& v, py::handle result) {
   const Array& a = expect_array(result.ptr())->array;
   const Spec expected{v.shape, v.dtype};
   if (a.spec() != expected)
-    raise(ErrorKind::Shape, join("host_call: the function gave ", a.spec(), ", but ", expected,
-                                 " was stated"));
+    raise(ErrorKind::Shape,
+          join("host_call: the function gave ", a.spec(), ", but ", expected, " was stated"));
   const Array dense = dense_array(a);
   std::memcpy(v.data, dense.data(), dense.bytes());
 }
@@ -57,11 +57,12 @@ void call_python(const py::function& f, std::span<const View> in, std::span<cons
   py::tuple args(in.size());
   for (size_t i = 0; i < in.size(); ++i) args[i] = input_tensor(in[i]);
   const py::object result = f(*args);
-  const py::tuple results = py::isinstance<py::tuple>(result) ? py::reinterpret_borrow<py::tuple>(result)
-                                                              : py::make_tuple(result);
+  const py::tuple results = py::isinstance<py::tuple>(result)
+                                ? py::reinterpret_borrow<py::tuple>(result)
+                                : py::make_tuple(result);
   if (results.size() != out.size())
-    raise(ErrorKind::Argument, join("host_call: the function gave ", results.size(), " values, but ",
-                                    out.size(), " outputs were stated"));
+    raise(ErrorKind::Argument, join("host_call: the function gave ", results.size(),
+                                    " values, but ", out.size(), " outputs were stated"));
   for (size_t i = 0; i < out.size(); ++i) store_output(out[i], results[i]);
 }
 

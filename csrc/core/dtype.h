@@ -12,8 +12,21 @@
 namespace pyneuro {
 
 enum class DType : uint8_t {
-  Bool, UInt8, UInt16, UInt32, UInt64, Int8, Int16, Int32, Int64,
-  Float16, BFloat16, Float32, Float64, Complex64, Complex128
+  Bool,
+  UInt8,
+  UInt16,
+  UInt32,
+  UInt64,
+  Int8,
+  Int16,
+  Int32,
+  Int64,
+  Float16,
+  BFloat16,
+  Float32,
+  Float64,
+  Complex64,
+  Complex128
 };
 inline constexpr int kDTypeCount = 15;
 

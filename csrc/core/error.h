@@ -1,5 +1,6 @@
 // The kinds of error that pyneuro raises, and how their messages are put together.
-// A message reads 'op: what came, what was expected, how to mend it'. Kernels never raise (see backend.h).
+// A message reads 'op: what came, what was expected, how to mend it'. Kernels never raise (see
+// backend.h).
 #pragma once
 
 #include <exception>
@@ -34,8 +35,7 @@ class Error : public std::exception {
 };
 
 /// Joins anything printable into one string.
-template <class... Parts>
-std::string join(const Parts&... parts) {
+template <class... Parts> std::string join(const Parts&... parts) {
   std::ostringstream out;
   (out << ... << parts);
   return out.str();
@@ -47,10 +47,7 @@ std::string join(const Parts&... parts) {
 
 #else  // kernels are built without exceptions and strings; infer has checked all that they see
 
-template <class... Parts>
-constexpr const char* join(const Parts&...) {
-  return "";
-}
+template <class... Parts> constexpr const char* join(const Parts&...) { return ""; }
 [[noreturn]] inline void raise(ErrorKind, const char*) { __builtin_trap(); }
 
 #endif

@@ -12,9 +12,7 @@
 
 namespace pyneuro {
 
-struct PhiloxBlock {
-  uint32_t word[4];
-};
+struct PhiloxBlock { uint32_t word[4]; };
 
 struct PhiloxSeed {
   uint64_t key = 0;      // seed[0]

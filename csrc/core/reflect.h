@@ -8,10 +8,7 @@
 
 namespace pyneuro {
 
-template <class... Ts>
-struct TypeList {
-  static constexpr int size = sizeof...(Ts);
-};
+template <class... Ts> struct TypeList { static constexpr int size = sizeof...(Ts); };
 
 template <class... Lists> struct Concat;
 template <class... Ts> struct Concat<TypeList<Ts...>> { using type = TypeList<Ts...>; };
@@ -28,8 +25,7 @@ struct IndexOf<T, TypeList<U, Ts...>>
     : std::integral_constant<int, 1 + IndexOf<T, TypeList<Ts...>>::value> {};
 
 /// Calls f(std::type_identity<T>{}) for each T, in order.
-template <class... Ts, class F>
-constexpr void for_each_type(TypeList<Ts...>, F&& f) {
+template <class... Ts, class F> constexpr void for_each_type(TypeList<Ts...>, F&& f) {
   (f(std::type_identity<Ts>{}), ...);
 }
 
@@ -37,8 +33,7 @@ constexpr void for_each_type(TypeList<Ts...>, F&& f) {
 struct Required {};
 
 /// A member of an op by name, with its default.
-template <class Op, class T, class Default>
-struct Field {
+template <class Op, class T, class Default> struct Field {
   std::string_view name;
   T Op::* member;
   Default fallback;

@@ -91,7 +91,8 @@ constexpr int64_t count(const Shape& shape) {
   int64_t n = 1;
   for (int64_t d : shape)
     if (d < 0 || __builtin_mul_overflow(n, d, &n))
-      raise(ErrorKind::Shape, join("shape ", shape, " has no number of elements that fits 63 bits"));
+      raise(ErrorKind::Shape,
+            join("shape ", shape, " has no number of elements that fits 63 bits"));
   return n;
 }
 

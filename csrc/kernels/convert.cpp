@@ -17,22 +17,26 @@ using simd::Vec;
 
 template <class T>
 inline constexpr bool is_half = std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>;
-template <class T>
-inline constexpr bool is_real = std::is_floating_point_v<T> || is_half<T>;
-template <int kBytes>
-using IntOfSize = std::conditional_t<kBytes == 8, int64_t, int32_t>;
+template <class T> inline constexpr bool is_real = std::is_floating_point_v<T> || is_half<T>;
+template <int kBytes> using IntOfSize = std::conditional_t<kBytes == 8, int64_t, int32_t>;
 
 /// The lanes in which a value travels. Integers that 24 bits cannot hold reach 16-bit floats by way
 /// of double, so that they round once.
-template <class To, class From>
-constexpr auto carrier() {
-  if constexpr (std::is_same_v<From, double>) return double{};
-  else if constexpr (is_real<From>) return float{};
-  else if constexpr (std::is_same_v<To, double>) return double{};
-  else if constexpr (is_half<To> && sizeof(From) >= 4) return double{};
-  else if constexpr (is_real<To>) return float{};
-  else if constexpr (std::is_same_v<To, bool>) return IntOfSize<sizeof(From)>{};
-  else return IntOfSize<sizeof(To)>{};
+template <class To, class From> constexpr auto carrier() {
+  if constexpr (std::is_same_v<From, double>)
+    return double{};
+  else if constexpr (is_real<From>)
+    return float{};
+  else if constexpr (std::is_same_v<To, double>)
+    return double{};
+  else if constexpr (is_half<To> && sizeof(From) >= 4)
+    return double{};
+  else if constexpr (is_real<To>)
+    return float{};
+  else if constexpr (std::is_same_v<To, bool>)
+    return IntOfSize<sizeof(From)>{};
+  else
+    return IntOfSize<sizeof(To)>{};
 }
 
 /// x with its fraction cut to 12 bits, the last of them set where anything was lost. Rounding that
@@ -46,8 +50,7 @@ inline Vec<double> cut_to_odd(Vec<double> x) {
 }
 
 /// float or double to an integer that its type cannot bound exactly (float: 32 and 64 bits).
-template <class To, class C>
-inline To saturate(C x) {
+template <class To, class C> inline To saturate(C x) {
   constexpr C kAbove = C(To{1} << (std::numeric_limits<To>::digits - 1)) * C(2);
   constexpr C kBelow = C(std::numeric_limits<To>::min());
   if (!(x == x)) return 0;
@@ -56,8 +59,7 @@ inline To saturate(C x) {
 }
 
 /// Stores the first n lanes. Inlined, so that a full vector, whose n is a constant, stores at once.
-template <class To, class Lane>
-[[gnu::always_inline]] inline void put(To* to, Vec<Lane> v, int n) {
+template <class To, class Lane> [[gnu::always_inline]] inline void put(To* to, Vec<Lane> v, int n) {
   using Limits = std::numeric_limits<To>;
   if constexpr (std::is_same_v<To, bool>) {
     const auto bit = Vec<IntOf<Lane>>((v != Vec<Lane>(0)).raw) & IntOf<Lane>(1);
@@ -74,14 +76,15 @@ template <class To, class Lane>
       const Vec<Lane> low = Lane(Limits::min()), high = Lane(Limits::max());
       v = select(v == v, max(min(v, high), low), Vec<Lane>(0));
     }
-    if (n == Vec<Lane>::kCount) store_as(to, v);
-    else store_as(to, v, n);
+    if (n == Vec<Lane>::kCount)
+      store_as(to, v);
+    else
+      store_as(to, v, n);
   }
 }
 
 /// A full vector from memory.
-template <class Lane, class From>
-[[gnu::always_inline]] inline Vec<Lane> take(const From* from) {
+template <class Lane, class From> [[gnu::always_inline]] inline Vec<Lane> take(const From* from) {
   constexpr bool small = std::is_integral_v<From> && sizeof(From) < 4;
   if constexpr (small && std::is_same_v<Lane, int32_t>)
     return simd::load_widened(from);
@@ -107,8 +110,7 @@ void convert(void* to_bytes, const void* from_bytes, int64_t n) noexcept {
   }
 }
 
-template <int kBytes>
-void copy(void* to, const void* from, int64_t n) noexcept {
+template <int kBytes> void copy(void* to, const void* from, int64_t n) noexcept {
   if (n > 0) std::memmove(to, from, static_cast<size_t>(n) * kBytes);
 }
 
@@ -116,19 +118,25 @@ void copy(void* to, const void* from, int64_t n) noexcept {
 template <class T> struct Bits { using type = T; };
 template <std::integral T>
   requires(!std::is_same_v<T, bool>)
-struct Bits<T> { using type = std::make_unsigned_t<T>; };
+struct Bits<T> {
+  using type = std::make_unsigned_t<T>;
+};
 template <class T> struct Source { using type = T; };
 template <> struct Source<bool> { using type = uint8_t; };
 
-template <class To, class From>
-constexpr Converter pick() {
+template <class To, class From> constexpr Converter pick() {
   using S = typename Source<From>::type;
   constexpr bool integers = std::is_integral_v<To> && std::is_integral_v<S>;
-  if constexpr (std::is_same_v<To, From>) return &copy<sizeof(To)>;
-  else if constexpr (integers && std::is_same_v<To, bool>) return &convert<bool, typename Bits<S>::type>;
-  else if constexpr (integers && sizeof(To) == sizeof(S)) return &copy<sizeof(To)>;
-  else if constexpr (integers) return &convert<typename Bits<To>::type, S>;
-  else return &convert<To, S>;
+  if constexpr (std::is_same_v<To, From>)
+    return &copy<sizeof(To)>;
+  else if constexpr (integers && std::is_same_v<To, bool>)
+    return &convert<bool, typename Bits<S>::type>;
+  else if constexpr (integers && sizeof(To) == sizeof(S))
+    return &copy<sizeof(To)>;
+  else if constexpr (integers)
+    return &convert<typename Bits<To>::type, S>;
+  else
+    return &convert<To, S>;
 }
 
 constexpr int kReal = static_cast<int>(DType::Complex64);  // the real dtypes come first
@@ -145,8 +153,7 @@ constexpr std::array<std::array<Converter, kReal>, kReal> table(
 constexpr auto kTable = table(std::make_integer_sequence<int, kReal>{});
 
 /// Complex numbers are pairs, and convert to complex ones only.
-template <class To, class From>
-void convert_pairs(void* to, const void* from, int64_t n) noexcept {
+template <class To, class From> void convert_pairs(void* to, const void* from, int64_t n) noexcept {
   pick<To, From>()(to, from, 2 * n);
 }
 

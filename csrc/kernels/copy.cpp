@@ -8,19 +8,15 @@
 namespace pyneuro {
 namespace {
 
-struct Bytes16 {
-  uint64_t low, high;
-};
+struct Bytes16 { uint64_t low, high; };
 
-template <class T>
-struct Plane {
+template <class T> struct Plane {
   T* data;
   int64_t row, col;
 };
 
 /// Rows that lie side by side, on both sides.
-template <class T>
-void copy_rows(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
+template <class T> void copy_rows(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
   if (rows == 1 || (to.row == cols && from.row == cols)) {
     std::memcpy(to.data, from.data, static_cast<size_t>(rows * cols) * sizeof(T));
     return;
@@ -36,24 +32,21 @@ void copy_rows(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
 }
 
 /// Rows that each repeat one element.
-template <class T>
-void spread_rows(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
+template <class T> void spread_rows(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
   for (int64_t r = 0; r < rows; ++r) {
     const T value = from.data[r * from.row];
     for (int64_t c = 0; c < cols; ++c) to.data[r * to.row + c] = value;
   }
 }
 
-template <class T>
-void copy_any(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
+template <class T> void copy_any(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = 0; c < cols; ++c)
       to.data[r * to.row + c * to.col] = from.data[r * from.row + c * from.col];
 }
 
 /// kSide x kSide elements, as many as a register of 16 bytes holds across, transposed in registers.
-template <class T>
-struct Transpose {
+template <class T> struct Transpose {
   static constexpr int kSide = 16 / sizeof(T);
   using Register = simd::Raw<T, 16>;
   using Lanes = std::make_integer_sequence<int, kSide>;
@@ -61,8 +54,7 @@ struct Transpose {
   /// Lanes 0, n, 1, n + 1 ... (or, of the upper halves, n/2, ...) of two registers of n lanes.
   template <int kFirst, int... kLane>
   static Register zip(Register a, Register b, std::integer_sequence<int, kLane...>) {
-    return __builtin_shufflevector(a, b,
-                                   (kFirst + kLane / 2 + (kLane % 2 == 0 ? 0 : kSide))...);
+    return __builtin_shufflevector(a, b, (kFirst + kLane / 2 + (kLane % 2 == 0 ? 0 : kSide))...);
   }
   /// Each round of zips halves the distance that elements have yet to go.
   static void run(T* to, int64_t to_row, const T* from, int64_t from_col) {
@@ -79,7 +71,8 @@ struct Transpose {
   }
 };
 
-/// to[r, c] = from[r + c * from_col]: rows of the target lie side by side, columns of the source do.
+/// to[r, c] = from[r + c * from_col]: rows of the target lie side by side, columns of the source
+/// do.
 template <class T>
 void transpose(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t rows, int64_t cols) {
   int64_t full_rows = 0, full_cols = 0;
@@ -97,8 +90,9 @@ void transpose(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t r
               rows - full_rows, cols);
 }
 
-/// Where columns lie a power of two apart, they drive each other out of the cache while they are read
-/// piece by piece. Two lines of each of some columns come to a buffer first, whose columns do not.
+/// Where columns lie a power of two apart, they drive each other out of the cache while they are
+/// read piece by piece. Two lines of each of some columns come to a buffer first, whose columns do
+/// not.
 template <class T>
 void transpose_apart(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t rows,
                      int64_t cols) {
@@ -120,21 +114,26 @@ void transpose_apart(T* to, int64_t to_row, const T* from, int64_t from_col, int
 template <class T>
 void turn(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t rows, int64_t cols) {
   const bool share_sets = from_col * static_cast<int64_t>(sizeof(T)) % 1024 == 0 && cols > 8;
-  if (share_sets) transpose_apart(to, to_row, from, from_col, rows, cols);
-  else transpose(to, to_row, from, from_col, rows, cols);
+  if (share_sets)
+    transpose_apart(to, to_row, from, from_col, rows, cols);
+  else
+    transpose(to, to_row, from, from_col, rows, cols);
 }
 
-template <class T>
-void copy_typed(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
-  if (to.col == 1 && from.col == 1) copy_rows(to, from, rows, cols);
-  else if (to.col == 1 && from.col == 0) spread_rows(to, from, rows, cols);
-  else if (to.col == 1 && from.row == 1) turn(to.data, to.row, from.data, from.col, rows, cols);
-  else if (to.row == 1 && from.col == 1) turn(to.data, to.col, from.data, from.row, cols, rows);
-  else copy_any(to, from, rows, cols);
+template <class T> void copy_typed(Plane<T> to, Plane<const T> from, int64_t rows, int64_t cols) {
+  if (to.col == 1 && from.col == 1)
+    copy_rows(to, from, rows, cols);
+  else if (to.col == 1 && from.col == 0)
+    spread_rows(to, from, rows, cols);
+  else if (to.col == 1 && from.row == 1)
+    turn(to.data, to.row, from.data, from.col, rows, cols);
+  else if (to.row == 1 && from.col == 1)
+    turn(to.data, to.col, from.data, from.row, cols, rows);
+  else
+    copy_any(to, from, rows, cols);
 }
 
-template <class T>
-void copy_as(Block to, Block from, int64_t rows, int64_t cols) {
+template <class T> void copy_as(Block to, Block from, int64_t rows, int64_t cols) {
   copy_typed<T>({static_cast<T*>(to.data), to.row, to.col},
                 {static_cast<const T*>(from.data), from.row, from.col}, rows, cols);
 }
@@ -211,8 +210,10 @@ void transfer_task(const Transfer& job, int64_t task) {
     const Block to{job.to + at.offset(0) * job.to_size, nest.row_stride(0), nest.col_stride(0)};
     const Block from{job.from + at.offset(1) * job.from_size, nest.row_stride(1),
                      nest.col_stride(1)};
-    if (job.convert == nullptr) copy_block(job.to_size, to, from, at.rows(), at.cols());
-    else convert_tile(job, to, from, at.rows(), at.cols());
+    if (job.convert == nullptr)
+      copy_block(job.to_size, to, from, at.rows(), at.cols());
+    else
+      convert_tile(job, to, from, at.rows(), at.cols());
   } while (at.next());
 }
 

@@ -4,9 +4,7 @@
 namespace pyneuro {
 namespace {
 
-struct Table {
-  Kernel rows[kOpCount];
-};
+struct Table { Kernel rows[kOpCount]; };
 
 Table fill() {
   Table table{};

@@ -1,5 +1,5 @@
-// Cross-entropy from logits, with target distributions or with labels, and the gradients. Classes are
-// the last axis of dense arrays, so every sample is a row. Labels are checked here.
+// Cross-entropy from logits, with target distributions or with labels, and the gradients. Classes
+// are the last axis of dense arrays, so every sample is a row. Labels are checked here.
 #include "kernels/indices.h"
 #include "kernels/kernels.h"
 #include "kernels/rows.h"
@@ -12,14 +12,12 @@ using simd::Vec;
 constexpr int64_t kTaskElements = kSlice / 2;
 
 /// What a row's logits amount to: log_softmax is (x - most) - log_total.
-template <class T>
-struct LogSum {
+template <class T> struct LogSum {
   T most, total;
   T log_total() const { return log(Vec<T>(total))[0]; }
 };
 
-template <class T>
-LogSum<T> log_sum(LineSource<T>& x, int64_t first, int64_t n) {
+template <class T> LogSum<T> log_sum(LineSource<T>& x, int64_t first, int64_t n) {
   const T most = row_max(x, first, n);
   return {most, row_exp_sum(x, first, n, most)};
 }
@@ -34,8 +32,7 @@ void for_lines(LineSource<T>& x, LineSource<T>& other, int64_t first, int64_t n,
   }
 }
 
-template <class T>
-T sum_of(LineSource<T>& x, int64_t first, int64_t n) {
+template <class T> T sum_of(LineSource<T>& x, int64_t first, int64_t n) {
   T sum = 0;
   for_lines(x, x, first, n, [&](const T* p, const T*, int64_t, int64_t m) {
     sum += sum_vectors<T, 4>(m, [&](int64_t i, int lanes) { return load_some(p + i, lanes); });
@@ -44,8 +41,7 @@ T sum_of(LineSource<T>& x, int64_t first, int64_t n) {
 }
 
 /// A class of probability 0 adds nothing, whatever its logit, -Inf included.
-template <class T>
-T loss(LineSource<T>& logits, LineSource<T>& target, int64_t first, int64_t n) {
+template <class T> T loss(LineSource<T>& logits, LineSource<T>& target, int64_t first, int64_t n) {
   using V = Vec<T>;
   const LogSum<T> row = log_sum(logits, first, n);
   const V most(row.most), log_total(row.log_total());
@@ -60,14 +56,16 @@ T loss(LineSource<T>& logits, LineSource<T>& target, int64_t first, int64_t n) {
   return -sum;
 }
 
-/// y(at, softmax of lanes) into dx, lane by lane: the walk of both gradients. `weight` scales softmax.
+/// y(at, softmax of lanes) into dx, lane by lane: the walk of both gradients. `weight` scales
+/// softmax.
 template <class T, class Finish>
 void map_softmax(LineSource<T>& logits, LineSink<T>& dx, int64_t first, int64_t n, T weight,
                  Finish&& finish) {
   using V = Vec<T>;
   const T most = row_max(logits, first, n);
   const bool held = holds(dx, n);
-  const T total = held ? store_exp(logits, dx, first, n, most) : row_exp_sum(logits, first, n, most);
+  const T total =
+      held ? store_exp(logits, dx, first, n, most) : row_exp_sum(logits, first, n, most);
   const V scale(weight / total);
   for (int64_t at = 0; at < n; at += kLine) {
     const int64_t m = smaller(kLine, n - at);
@@ -76,9 +74,8 @@ void map_softmax(LineSource<T>& logits, LineSink<T>& dx, int64_t first, int64_t 
       finish(at, m, y, [=](int64_t i, int lanes) { return load_some(y + i, lanes) * scale; });
     } else {
       const T* x = logits.line(first + at, m);
-      finish(at, m, y, [=](int64_t i, int lanes) {
-        return exp(load_some(x + i, lanes) - V(most)) * scale;
-      });
+      finish(at, m, y,
+             [=](int64_t i, int lanes) { return exp(load_some(x + i, lanes) - V(most)) * scale; });
     }
     dx.flush(first + at, m);
   }
@@ -86,8 +83,8 @@ void map_softmax(LineSource<T>& logits, LineSink<T>& dx, int64_t first, int64_t 
 
 /// dx[c] = g (exp(x[c] - most) / total * weight - target[c]).
 template <class T>
-void gradient(LineSource<T>& logits, LineSource<T>& target, LineSink<T>& dx, int64_t first, int64_t n,
-              T g, T weight) {
+void gradient(LineSource<T>& logits, LineSource<T>& target, LineSink<T>& dx, int64_t first,
+              int64_t n, T g, T weight) {
   map_softmax(logits, dx, first, n, weight, [&](int64_t at, int64_t m, T* y, auto softmax) {
     const T* t = target.line(first + at, m);
     for_vectors<T>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
@@ -112,8 +109,7 @@ void sparse_gradient(LineSource<T>& logits, LineSink<T>& dx, int64_t first, int6
 }
 
 /// Numbers of one line each way: losses and incoming gradients, one for each sample.
-template <class F>
-void for_samples(Context& ctx, int64_t samples, int64_t classes, F&& f) {
+template <class F> void for_samples(Context& ctx, int64_t samples, int64_t classes, F&& f) {
   const int64_t per_task = smaller(kLine, larger(1, kTaskElements / classes));
   ctx.parallel_for(ceil_div(samples, per_task), [&](int64_t task) {
     const int64_t begin = task * per_task;
@@ -123,8 +119,8 @@ void for_samples(Context& ctx, int64_t samples, int64_t classes, F&& f) {
 
 int64_t classes_of(const View& logits) { return logits.shape.back(); }
 
-/// Short rows, turned: f(strip, first sample) sees logits as the strip's x and `other`, if not null, as
-/// its g; what it leaves in the strip's y goes to `to`, if not null.
+/// Short rows, turned: f(strip, first sample) sees logits as the strip's x and `other`, if not
+/// null, as its g; what it leaves in the strip's y goes to `to`, if not null.
 template <class T, class F>
 void for_turned(Context& ctx, const View& logits, const View* other, const View* to, F&& f) {
   const int64_t n = classes_of(logits), samples = logits.size() / n;
@@ -145,20 +141,15 @@ void for_turned(Context& ctx, const View& logits, const View* other, const View*
 }
 
 /// most[i] and total[i] of every column: what LogSum is to a row.
-template <class T>
-void log_sums(Strip<T> strip, T* most, T* total) {
+template <class T> void log_sums(Strip<T> strip, T* most, T* total) {
   strip.max_down(most);
-  strip.sum_down(total, [&](int64_t i, int lanes, Vec<T> x, Vec<T>, T*)
-                            __attribute__((always_inline)) {
-                              return exp(x - load_some(most + i, lanes));
-                            });
+  strip.sum_down(total, [&](int64_t i, int lanes, Vec<T> x, Vec<T>, T*) __attribute__((
+                            always_inline)) { return exp(x - load_some(most + i, lanes)); });
 }
 
-template <class T>
-void take_logs(T* x, int64_t n) {
-  for_vectors<T>(n, [&](int64_t i, int lanes) {
-    store_some(x + i, log(load_some(x + i, lanes)), lanes);
-  });
+template <class T> void take_logs(T* x, int64_t n) {
+  for_vectors<T>(
+      n, [&](int64_t i, int lanes) { store_some(x + i, log(load_some(x + i, lanes)), lanes); });
 }
 
 template <class T>
@@ -298,9 +289,11 @@ void run_sparse_loss(Context& ctx, const View& logits, const View& label, const 
       const int64_t c = checked_label(ctx, "sparse_crossentropy", label, begin + i, n);
       const LogSum<T> row = log_sum(x, (begin + i) * n, n);
       const int64_t line = c / kLine * kLine;  // read the way the row was
-      losses[i] = c < 0 ? T(0)
-                        : row.log_total() - (x.line((begin + i) * n + line,
-                                                    smaller(kLine, n - line))[c - line] - row.most);
+      losses[i] =
+          c < 0
+              ? T(0)
+              : row.log_total() -
+                    (x.line((begin + i) * n + line, smaller(kLine, n - line))[c - line] - row.most);
     }
     to.flush(begin, count);
   });
@@ -321,20 +314,23 @@ void run_sparse_gradient(Context& ctx, const View& logits, const View& label, co
   });
 }
 
-template <class Op>
-void run(const Op&, Context& ctx, In in, Out out) noexcept {
+template <class Op> void run(const Op&, Context& ctx, In in, Out out) noexcept {
   if (out[0].size() == 0) return;
   auto typed = [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_same_v<Op, Crossentropy>) run_loss<T>(ctx, in[0], in[1], out[0]);
+    if constexpr (std::is_same_v<Op, Crossentropy>)
+      run_loss<T>(ctx, in[0], in[1], out[0]);
     else if constexpr (std::is_same_v<Op, CrossentropyGrad>)
       run_gradient<T>(ctx, in[0], in[1], in[2], out[0]);
     else if constexpr (std::is_same_v<Op, SparseCrossentropy>)
       run_sparse_loss<T>(ctx, in[0], in[1], out[0]);
-    else run_sparse_gradient<T>(ctx, in[0], in[1], in[2], out[0]);
+    else
+      run_sparse_gradient<T>(ctx, in[0], in[1], in[2], out[0]);
   };
-  if (in[0].dtype == DType::Float64) typed(double{});
-  else typed(float{});
+  if (in[0].dtype == DType::Float64)
+    typed(double{});
+  else
+    typed(float{});
 }
 
 }  // namespace

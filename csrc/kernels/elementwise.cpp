@@ -11,17 +11,19 @@ using simd::Mask;
 using simd::Vec;
 
 /// 1 where the mask is set, else 0, as bytes.
-template <class T>
-[[gnu::always_inline]] inline void store_result(uint8_t* to, Mask<T> m, int n) {
+template <class T> [[gnu::always_inline]] inline void store_result(uint8_t* to, Mask<T> m, int n) {
   using I = simd::IntOf<T>;
   const Vec<I> bits = Vec<I>(m.raw) & I(1);
-  if (n == Vec<T>::kCount) store_as(to, bits);
-  else store_as(to, bits, n);
+  if (n == Vec<T>::kCount)
+    store_as(to, bits);
+  else
+    store_as(to, bits, n);
 }
-template <class T>
-[[gnu::always_inline]] inline void store_result(T* to, Vec<T> v, int n) {
-  if (n == Vec<T>::kCount) store(to, v);
-  else store(to, v, n);
+template <class T> [[gnu::always_inline]] inline void store_result(T* to, Vec<T> v, int n) {
+  if (n == Vec<T>::kCount)
+    store(to, v);
+  else
+    store(to, v, n);
 }
 
 /// Calls step(i, n) with n a constant for all but the last lanes of a row.
@@ -33,16 +35,14 @@ template <class T, class Step>
   if (i < cols) step(i, static_cast<int>(cols - i));
 }
 
-template <class T>
-[[gnu::always_inline]] inline Vec<T> load_lanes(const T* from, int n) {
+template <class T> [[gnu::always_inline]] inline Vec<T> load_lanes(const T* from, int n) {
   return n == Vec<T>::kCount ? simd::load(from) : simd::load(from, n);
 }
 
 template <class F, class T>
 using ResultOf = std::conditional_t<F::result == Result::Bool, uint8_t, T>;
 
-template <class F, class T>
-void unary_loop(const Tile& tile) noexcept {
+template <class F, class T> void unary_loop(const Tile& tile) noexcept {
   using Y = ResultOf<F, T>;
   for (int64_t r = 0; r < tile.rows; ++r) {
     Y* y = reinterpret_cast<Y*>(tile.data[0]) + r * tile.pitch[0];
@@ -53,8 +53,7 @@ void unary_loop(const Tile& tile) noexcept {
   }
 }
 
-template <class F, class T>
-void binary_loop(const Tile& tile) noexcept {
+template <class F, class T> void binary_loop(const Tile& tile) noexcept {
   using Y = ResultOf<F, T>;
   for (int64_t r = 0; r < tile.rows; ++r) {
     Y* y = reinterpret_cast<Y*>(tile.data[0]) + r * tile.pitch[0];
@@ -81,16 +80,14 @@ struct Loops {
   }
 };
 
-template <class F>
-constexpr Loops unary_loops() {
+template <class F> constexpr Loops unary_loops() {
   if constexpr (F::domain == Domain::Floating)
     return {nullptr, nullptr, nullptr, &unary_loop<F, float>, &unary_loop<F, double>};
   else
     return {&unary_loop<F, int32_t>, &unary_loop<F, int64_t>, &unary_loop<F, uint64_t>,
             &unary_loop<F, float>, &unary_loop<F, double>};
 }
-template <class F>
-constexpr Loops binary_loops() {
+template <class F> constexpr Loops binary_loops() {
   if constexpr (F::domain == Domain::Floating)
     return {nullptr, nullptr, nullptr, &binary_loop<F, float>, &binary_loop<F, double>};
   else
@@ -117,30 +114,25 @@ void run_formula(const Loops& loops, Result result, int64_t slice, Context& ctx,
   run_elementwise(ctx, loops.of(lanes), arrays, dtypes, in.count + 1, slice);
 }
 
-template <class F>
-void run_unary(const void*, Context& ctx, In in, Out out) noexcept {
+template <class F> void run_unary(const void*, Context& ctx, In in, Out out) noexcept {
   run_formula(unary_loops<F>(), F::result, slice_of(F::domain), ctx, in, out);
 }
-template <class F>
-void run_binary(const void*, Context& ctx, In in, Out out) noexcept {
+template <class F> void run_binary(const void*, Context& ctx, In in, Out out) noexcept {
   run_formula(binary_loops<F>(), F::result, slice_of(F::domain), ctx, in, out);
 }
 
-template <class... Fs>
-Kernel unary_row(TypeList<Fs...>, int index) {
+template <class... Fs> Kernel unary_row(TypeList<Fs...>, int index) {
   constexpr Kernel kRows[] = {{&run_unary<Fs>, nullptr}...};
   return kRows[index];
 }
-template <class... Fs>
-Kernel binary_row(TypeList<Fs...>, int index) {
+template <class... Fs> Kernel binary_row(TypeList<Fs...>, int index) {
   constexpr Kernel kRows[] = {{&run_binary<Fs>, nullptr}...};
   return kRows[index];
 }
 
 // ---- where --------------------------------------------------------------------------------------
 
-template <class T>
-void where_loop(const Tile& tile) noexcept {
+template <class T> void where_loop(const Tile& tile) noexcept {
   using I = simd::IntOf<T>;
   for (int64_t r = 0; r < tile.rows; ++r) {
     T* y = reinterpret_cast<T*>(tile.data[0]) + r * tile.pitch[0];

@@ -10,19 +10,14 @@ namespace {
 using simd::Mask;
 using simd::Vec;
 
-template <bool kMax, class V>
-V better(V a, V b) {
-  return kMax ? maximum(a, b) : minimum(a, b);
-}
+template <bool kMax, class V> V better(V a, V b) { return kMax ? maximum(a, b) : minimum(a, b); }
 /// a before b, as values: NaN before everything.
-template <bool kMax, class T>
-auto wins(T a, T b) {
+template <bool kMax, class T> auto wins(T a, T b) {
   return ((a != a) & (b == b)) | (kMax ? a > b : a < b);
 }
 
 /// The first best of n elements that lie side by side: its value, then where it is.
-template <bool kMax, class T>
-int64_t first_of_run(const T* x, int64_t n, T& value) {
+template <bool kMax, class T> int64_t first_of_run(const T* x, int64_t n, T& value) {
   constexpr int kCount = Vec<T>::kCount;
   T best = x[0];
   if (n < 2 * kCount) {
@@ -91,14 +86,12 @@ Sizes sizes_of(const View& x, int64_t axis) {
 }
 
 /// The best of one slice: what is compared, and where it is along the axis.
-template <class T>
-struct Candidate {
+template <class T> struct Candidate {
   T value;
   int64_t at;
 };
 
-template <class T>
-struct Search {
+template <class T> struct Search {
   Sizes s;
   const char* x;
   int x_size;
@@ -107,15 +100,16 @@ struct Search {
   int32_t* out;              // [outer][inner]
 
   void put(int64_t outer, int64_t slice, int64_t col, T value, int64_t at) const {
-    if (candidates == nullptr) out[outer * s.inner + col] = static_cast<int32_t>(at);
-    else candidates[(outer * s.slices + slice) * s.inner + col] = {value, at};
+    if (candidates == nullptr)
+      out[outer * s.inner + col] = static_cast<int32_t>(at);
+    else
+      candidates[(outer * s.slices + slice) * s.inner + col] = {value, at};
   }
 };
 
 constexpr int64_t kPiece = 2048;  // elements that are converted at once
 
-template <bool kMax, class T>
-void search_run(const Search<T>& job, int64_t outer, int64_t slice) {
+template <bool kMax, class T> void search_run(const Search<T>& job, int64_t outer, int64_t slice) {
   const int64_t begin = slice * job.s.slice, end = smaller(job.s.n, begin + job.s.slice);
   const char* from = job.x + outer * job.s.n * job.x_size;
   T best{};
@@ -163,8 +157,7 @@ void search_columns(const Search<T>& job, int64_t outer, int64_t slice, int64_t 
   for (int64_t c = 0; c < cols; ++c) job.put(outer, slice, col + c, best[c], at[c]);
 }
 
-template <bool kMax, class T>
-void pick_slices(Context& ctx, const Search<T>& job) {
+template <bool kMax, class T> void pick_slices(Context& ctx, const Search<T>& job) {
   const Sizes& s = job.s;
   const int64_t results = s.outer * s.inner, per_task = larger(1, kSlice / s.slices);
   ctx.parallel_for(ceil_div(results, per_task), [&](int64_t task) {
@@ -180,7 +173,9 @@ void pick_slices(Context& ctx, const Search<T>& job) {
 
 template <bool kMax, class T>
 void search(Context& ctx, const View& x, const View& out, const Sizes& s, DType lanes) {
-  Search<T> job{s, x.as<const char>(), static_cast<int>(size_of(x.dtype)),
+  Search<T> job{s,
+                x.as<const char>(),
+                static_cast<int>(size_of(x.dtype)),
                 x.dtype == lanes ? nullptr : converter(x.dtype, lanes),
                 s.slices > 1 ? static_cast<Candidate<T>*>(ctx.scratch()) : nullptr,
                 out.as<int32_t>()};
@@ -194,15 +189,16 @@ void search(Context& ctx, const View& x, const View& out, const Sizes& s, DType 
       }
       const int64_t strip = unit % s.strips, slice = unit / s.strips % s.slices;
       const int64_t outer = unit / s.strips / s.slices;
-      if (s.inner == 1) search_run<kMax>(job, outer, slice);
-      else search_columns<kMax>(job, outer, slice, strip);
+      if (s.inner == 1)
+        search_run<kMax>(job, outer, slice);
+      else
+        search_columns<kMax>(job, outer, slice, strip);
     }
   });
   if (s.slices > 1) pick_slices<kMax>(ctx, job);
 }
 
-template <bool kMax>
-void search_any(Context& ctx, const View& x, const View& out, int64_t axis) {
+template <bool kMax> void search_any(Context& ctx, const View& x, const View& out, int64_t axis) {
   if (out.size() == 0) return;
   const Sizes s = sizes_of(x, axis);
   const DType lanes = x.dtype == DType::UInt64 ? DType::UInt64 : compute_dtype(x.dtype);
@@ -215,12 +211,10 @@ void search_any(Context& ctx, const View& x, const View& out, int64_t axis) {
   }
 }
 
-template <class E>
-void run(const Extreme<E>& op, Context& ctx, In in, Out out) noexcept {
+template <class E> void run(const Extreme<E>& op, Context& ctx, In in, Out out) noexcept {
   search_any<std::is_same_v<E, extremes::ArgMax>>(ctx, in[0], out[0], op.axis);
 }
-template <class E>
-size_t scratch(const Extreme<E>& op, In in, Out) noexcept {
+template <class E> size_t scratch(const Extreme<E>& op, In in, Out) noexcept {
   if (in[0].size() == 0) return 0;
   const Sizes s = sizes_of(in[0], op.axis);
   return s.slices == 1 ? 0 : static_cast<size_t>(s.outer * s.inner * s.slices) * 16;
@@ -228,8 +222,7 @@ size_t scratch(const Extreme<E>& op, In in, Out) noexcept {
 
 }  // namespace
 
-template <class E>
-Kernel kernel(Tag<Extreme<E>>) {
+template <class E> Kernel kernel(Tag<Extreme<E>>) {
   return make_kernel<Extreme<E>, &run<E>, &scratch<E>>();
 }
 template Kernel kernel(Tag<Extreme<extremes::ArgMax>>);

@@ -26,8 +26,8 @@ template <class T> constexpr int kLanes = Vec<T>::kCount;
 template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;
 
 // A block of k of one panel of B about fills a first-level cache; of a task's rows of A, most of a
-// second-level one. A function of the type alone, as it decides the bits.
-constexpr int64_t max_block_k(size_t element) { return element == 8 ? 256 : 512; }
+// second-level one. A constant, as it decides the bits.
+constexpr int64_t kMaxBlockK = 512;
 constexpr int64_t kTaskRows = 192, kTaskCols = 256;  // A's rows in the second-level cache
 constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
 constexpr int64_t kMostTasks = 64, kFewTasks = 8;    // fewer leave threads idle
@@ -96,7 +96,7 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
   }
   const size_t element = element_bytes(s);
   const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element);
-  p.block_k = at_least(1, even_piece(s.k, max_block_k(element), 8));
+  p.block_k = at_least(1, even_piece(s.k, kMaxBlockK, 8));
   p.blocks_k = at_least(1, pieces(s.k, p.block_k));
   const int64_t size = static_cast<int64_t>(element);
   const int64_t c_bytes = s.m * s.n * size;
@@ -225,7 +225,7 @@ void copy_panel(const GemmPlan& p, const void* b, int64_t first_k, int64_t size_
 template <class T>
 void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
                    const Part& part, const Rows<T>& a) {
-  alignas(64) T local[max_block_k(sizeof(T)) * kPanel<T>];
+  alignas(64) T local[kMaxBlockK * kPanel<T>];
   constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
   const int64_t ldb = p.shape.ldb, width = part.j1 - part.j0, rows = part.i1 - part.i0;
   const int widest = rows < 4 ? max_vectors(static_cast<int>(rows)) : 2;

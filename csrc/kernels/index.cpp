@@ -1,5 +1,5 @@
-// Take, its gradient, and one-hot codes, on dense arrays [outer][axis][inner]. Nothing is read or written
-// at an index outside the axis: take tells it, and leaves zeros there.
+// Take, its gradient, and one-hot codes, on dense arrays [outer][axis][inner]. Nothing is read or
+// written at an index outside the axis: take tells it, and leaves zeros there.
 #include <cstring>
 
 #include "kernels/indices.h"
@@ -13,9 +13,7 @@ namespace {
 constexpr int64_t kTaskBytes = 4 * kSlice;
 
 /// Sizes before, along and after an axis.
-struct Around {
-  int64_t outer = 1, n = 1, inner = 1;
-};
+struct Around { int64_t outer = 1, n = 1, inner = 1; };
 Around around(const Shape& shape, int64_t axis) {
   const int along = static_cast<int>(axis < 0 ? axis + shape.size() : axis);
   Around a;
@@ -50,8 +48,7 @@ void resolve(Context& ctx, const char* op, const View& indices, int64_t axis, in
 // ---- take ---------------------------------------------------------------------------------------
 
 /// Rows of one element each.
-template <class T>
-void gather(T* to, const T* from, const int64_t* positions, int64_t count) {
+template <class T> void gather(T* to, const T* from, const int64_t* positions, int64_t count) {
   for (int64_t i = 0; i < count; ++i) to[i] = positions[i] < 0 ? T(0) : from[positions[i]];
 }
 
@@ -69,8 +66,10 @@ void gather_rows(char* to, const char* from, const int64_t* positions, int64_t c
       case 8: return typed(uint64_t{});
     }
   for (int64_t i = 0; i < count; ++i, to += pitch) {
-    if (positions[i] < 0) std::memset(to, 0, static_cast<size_t>(bytes));
-    else std::memcpy(to, from + positions[i] * pitch, static_cast<size_t>(bytes));
+    if (positions[i] < 0)
+      std::memset(to, 0, static_cast<size_t>(bytes));
+    else
+      std::memcpy(to, from + positions[i] * pitch, static_cast<size_t>(bytes));
   }
 }
 
@@ -129,8 +128,7 @@ Buckets sort(Context& ctx, const TakeGrad& op, const View& indices) {
 
 constexpr int64_t kStrip = 512;  // elements of a row that one task adds up
 
-template <class T>
-void add(T* sum, const T* x, int64_t n) {
+template <class T> void add(T* sum, const T* x, int64_t n) {
   constexpr int kCount = simd::Vec<T>::kCount;
   int64_t i = 0;
   for (; i + kCount <= n; i += kCount) store(sum + i, simd::load(sum + i) + simd::load(x + i));
@@ -139,8 +137,7 @@ void add(T* sum, const T* x, int64_t n) {
 }
 
 /// Adds rows of g in the lanes of T; 16-bit floats and small integers pass through a buffer.
-template <class T>
-struct Adder {
+template <class T> struct Adder {
   const char* g;
   char* out;
   int size;
@@ -157,8 +154,10 @@ struct Adder {
     for (int64_t i = 0; i < count; ++i) {
       const char* row = from + list[i] * pitch * size;
       if (i == 0) {
-        if (widen == nullptr) std::memcpy(total, row, static_cast<size_t>(n * size));
-        else widen(total, row, n);
+        if (widen == nullptr)
+          std::memcpy(total, row, static_cast<size_t>(n * size));
+        else
+          widen(total, row, n);
       } else if (widen == nullptr) {
         add(total, reinterpret_cast<const T*>(row), n);
       } else {
@@ -226,7 +225,8 @@ void one_hot(const OneHot& op, Context& ctx, In in, Out out) noexcept {
         std::memset(to + c * pitch, 0, static_cast<size_t>(whole ? y.n * cols : cols) * size);
       for (int64_t i = 0; i < cols; ++i) {
         const int64_t c = read_integer(in[0], outer * y.inner + col + i);
-        if (c >= 0 && c < y.n) std::memcpy(to + c * pitch + i * static_cast<int64_t>(size), one, size);
+        if (c >= 0 && c < y.n)
+          std::memcpy(to + c * pitch + i * static_cast<int64_t>(size), one, size);
       }
     }
   });

@@ -9,21 +9,21 @@ namespace pyneuro {
 
 template <class T> struct Tag {};
 
-Kernel unary_kernel(int formula);                     // elementwise.cpp; positions in UnaryList
-Kernel binary_kernel(int formula);                    // and BinaryList
+Kernel unary_kernel(int formula);   // elementwise.cpp; positions in UnaryList
+Kernel binary_kernel(int formula);  // and BinaryList
 template <class F> Kernel kernel(Tag<Unary<F>>) {
   return unary_kernel(IndexOf<F, formulas::UnaryList>::value);
 }
 template <class F> Kernel kernel(Tag<Binary<F>>) {
   return binary_kernel(IndexOf<F, formulas::BinaryList>::value);
 }
-Kernel kernel(Tag<Where>);                            // elementwise.cpp
-Kernel kernel(Tag<Cast>);                             // copy.cpp
+Kernel kernel(Tag<Where>);  // elementwise.cpp
+Kernel kernel(Tag<Cast>);   // copy.cpp
 Kernel kernel(Tag<Copy>);
-template <class R> Kernel kernel(Tag<Reduce<R>>);     // reduce.cpp
-template <class E> Kernel kernel(Tag<Extreme<E>>);    // extreme.cpp
-Kernel kernel(Tag<Matmul>);                           // matmul.cpp
-Kernel kernel(Tag<Softmax>);                          // softmax.cpp
+template <class R> Kernel kernel(Tag<Reduce<R>>);   // reduce.cpp
+template <class E> Kernel kernel(Tag<Extreme<E>>);  // extreme.cpp
+Kernel kernel(Tag<Matmul>);                         // matmul.cpp
+Kernel kernel(Tag<Softmax>);                        // softmax.cpp
 Kernel kernel(Tag<LogSoftmax>);
 Kernel kernel(Tag<SoftmaxGrad>);
 Kernel kernel(Tag<LogSoftmaxGrad>);
@@ -31,21 +31,21 @@ Kernel kernel(Tag<Crossentropy>);
 Kernel kernel(Tag<CrossentropyGrad>);
 Kernel kernel(Tag<SparseCrossentropy>);
 Kernel kernel(Tag<SparseCrossentropyGrad>);
-Kernel kernel(Tag<Concatenate>);                      // manipulation.cpp
+Kernel kernel(Tag<Concatenate>);  // manipulation.cpp
 Kernel kernel(Tag<SliceGrad>);
 Kernel kernel(Tag<SliceUpdate>);
 Kernel kernel(Tag<Full>);
 Kernel kernel(Tag<Arange>);
-Kernel kernel(Tag<Take>);                             // index.cpp
+Kernel kernel(Tag<Take>);  // index.cpp
 Kernel kernel(Tag<TakeGrad>);
 Kernel kernel(Tag<OneHot>);
-Kernel kernel(Tag<RandomUniform>);                    // random.cpp
+Kernel kernel(Tag<RandomUniform>);  // random.cpp
 Kernel kernel(Tag<RandomNormal>);
 Kernel kernel(Tag<Dropout>);
-Kernel kernel(Tag<Assign>);                           // update.cpp
+Kernel kernel(Tag<Assign>);  // update.cpp
 Kernel kernel(Tag<SgdUpdate>);
 Kernel kernel(Tag<AdamUpdate>);
-Kernel kernel(Tag<Custom>);                           // custom.cpp
+Kernel kernel(Tag<Custom>);  // custom.cpp
 Kernel kernel(Tag<HostCall>);
 
 /// Wraps a plain function of the op's own type as the row's entry.

@@ -1,5 +1,6 @@
-// Lines: stretches of elements that lie side by side, as softmax and cross-entropy read and write them,
-// and the sums over them. A line is read in place, or converted into a buffer where it is of 16 bits.
+// Lines: stretches of elements that lie side by side, as softmax and cross-entropy read and write
+// them, and the sums over them. A line is read in place, or converted into a buffer where it is of
+// 16 bits.
 #pragma once
 
 #include "kernels/tile.h"
@@ -11,11 +12,11 @@ namespace pyneuro {
 inline constexpr int64_t kLine = 2048;
 
 /// Where lines come from. T is float, or double, which is always read in place.
-template <class T>
-class LineSource {
+template <class T> class LineSource {
  public:
   explicit LineSource(const View& v)
-      : data_(v.as<const char>()), size_(static_cast<int>(size_of(v.dtype))),
+      : data_(v.as<const char>()),
+        size_(static_cast<int>(size_of(v.dtype))),
         convert_(size_of(v.dtype) == sizeof(T) ? nullptr : converter(v.dtype, DType::Float32)) {}
   explicit LineSource(const T* data) : data_(reinterpret_cast<const char*>(data)) {}
   /// The n elements from element `first` on; valid until the next call.
@@ -37,11 +38,11 @@ class LineSource {
 };
 
 /// Where lines go.
-template <class T>
-class LineSink {
+template <class T> class LineSink {
  public:
   explicit LineSink(const View& v)
-      : data_(v.as<char>()), size_(static_cast<int>(size_of(v.dtype))),
+      : data_(v.as<char>()),
+        size_(static_cast<int>(size_of(v.dtype))),
         convert_(size_of(v.dtype) == sizeof(T) ? nullptr : converter(DType::Float32, v.dtype)) {}
   explicit LineSink(T* data) : data_(reinterpret_cast<char*>(data)) {}
   /// True if what `line` gave out can still be read and written after other lines.
@@ -61,19 +62,18 @@ class LineSink {
   alignas(64) T buffer_[sizeof(T) == 4 ? kLine : 1];
 };
 
-template <class T>
-inline simd::Vec<T> load_some(const T* p, int n) {
+template <class T> inline simd::Vec<T> load_some(const T* p, int n) {
   return n == simd::Vec<T>::kCount ? simd::load(p) : simd::load(p, n);
 }
-template <class T>
-inline void store_some(T* p, simd::Vec<T> v, int n) {
-  if (n == simd::Vec<T>::kCount) simd::store(p, v);
-  else simd::store(p, v, n);
+template <class T> inline void store_some(T* p, simd::Vec<T> v, int n) {
+  if (n == simd::Vec<T>::kCount)
+    simd::store(p, v);
+  else
+    simd::store(p, v, n);
 }
 
 /// f(i, lanes) for every register's width of n elements; `lanes` is a constant but for the last.
-template <class T, class F>
-[[gnu::always_inline]] inline void for_vectors(int64_t n, F&& f) {
+template <class T, class F> [[gnu::always_inline]] inline void for_vectors(int64_t n, F&& f) {
   constexpr int kCount = simd::Vec<T>::kCount;
   int64_t i = 0;
   for (; i + kCount <= n; i += kCount) f(i, kCount);
@@ -100,8 +100,7 @@ template <class T, int kChains, class F>
 }
 
 /// The largest of a row, NaN if there is one.
-template <class T>
-T row_max(LineSource<T>& x, int64_t first, int64_t n) {
+template <class T> T row_max(LineSource<T>& x, int64_t first, int64_t n) {
   using V = simd::Vec<T>;
   V most[2] = {V(-std::numeric_limits<T>::infinity()), V(-std::numeric_limits<T>::infinity())};
   for (int64_t at = 0; at < n; at += kLine) {
@@ -114,15 +113,15 @@ T row_max(LineSource<T>& x, int64_t first, int64_t n) {
     }
     for (; i < m; i += V::kCount) {
       const int lanes = static_cast<int>(smaller(V::kCount, m - i));
-      most[0] = maximum(most[0], select(simd::first_n<T>(lanes), simd::load(p + i, lanes), most[0]));
+      most[0] =
+          maximum(most[0], select(simd::first_n<T>(lanes), simd::load(p + i, lanes), most[0]));
     }
   }
   return hmax(maximum(most[0], most[1]));
 }
 
 /// The sum of exp(x - shift) over a row.
-template <class T>
-T row_exp_sum(LineSource<T>& x, int64_t first, int64_t n, T shift) {
+template <class T> T row_exp_sum(LineSource<T>& x, int64_t first, int64_t n, T shift) {
   using V = simd::Vec<T>;
   T sum = 0;
   for (int64_t at = 0; at < n; at += kLine) {

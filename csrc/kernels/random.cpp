@@ -1,6 +1,7 @@
-// Random draws. What element gets which bits is fixed by core/philox.h; here blocks of the stream are
-// drawn into the first-level cache and turned into numbers. Uniform draws and dropout have the same bits
-// on every ISA, as each step rounds once; normal draws are as exact as log, sin and cos (simd/math.h).
+// Random draws. What element gets which bits is fixed by core/philox.h; here blocks of the stream
+// are drawn into the first-level cache and turned into numbers. Uniform draws and dropout have the
+// same bits on every ISA, as each step rounds once; normal draws are as exact as log, sin and cos
+// (simd/math.h).
 #include <cmath>
 #include <cstring>
 
@@ -29,8 +30,7 @@ struct Draws {
 
   Draws() = default;
   /// n 32-bit or 64-bit draws, n <= kDraws / (bits / 32).
-  template <class T>
-  const Bits<T>* draw(PhiloxSeed seed, int64_t first, int64_t n) {
+  template <class T> const Bits<T>* draw(PhiloxSeed seed, int64_t first, int64_t n) {
     constexpr int64_t kPerBlock = 16 / sizeof(T);
     simd::philox_stream(seed, static_cast<uint64_t>(first / kPerBlock), ceil_div(n, kPerBlock),
                         words);
@@ -50,10 +50,9 @@ inline Vec<double> unit(Vec<uint64_t> bits) {
   return (high + low) * 0x1p-53;
 }
 
-/// make(draws, first, n, to) writes elements [first, first + n) of the output as T, no more of them;
-/// n <= kDraws (half of it for double), and first is a multiple of that.
-template <class T, class Make>
-void generate(Context& ctx, const View& out, Make&& make) {
+/// make(draws, first, n, to) writes elements [first, first + n) of the output as T, no more of
+/// them; n <= kDraws (half of it for double), and first is a multiple of that.
+template <class T, class Make> void generate(Context& ctx, const View& out, Make&& make) {
   constexpr int64_t kPiece = kDraws / (sizeof(T) / 4), kTask = kSlice / 2;
   const int64_t size = out.size(), bytes = static_cast<int64_t>(size_of(out.dtype));
   const DType lanes = sizeof(T) == 8 ? DType::Float64 : DType::Float32;
@@ -74,20 +73,22 @@ void generate(Context& ctx, const View& out, Make&& make) {
 // ---- uniform ------------------------------------------------------------------------------------
 
 /// The largest number of `dtype` below x, as T.
-template <class T>
-T last_below(double x, DType dtype) {
+template <class T> T last_below(double x, DType dtype) {
   char stored[8];
   converter(DType::Float64, dtype)(stored, &x, 1);
   double value;
   converter(dtype, DType::Float64)(&value, stored, 1);
   if (value >= x) {
-    // Sixteen-bit floats and floats alike: the number before is one bit pattern away from zero or to it.
+    // Sixteen-bit floats and floats alike: the number before is one bit pattern away from zero or
+    // to it.
     int64_t bits = 0;
     const size_t size = size_of(dtype);
     std::memcpy(&bits, stored, size);
     const int64_t sign = int64_t{1} << (8 * size - 2) << 1;
-    if ((bits & ~sign) == 0) bits = sign | 1;
-    else bits += (bits & sign) != 0 ? 1 : -1;
+    if ((bits & ~sign) == 0)
+      bits = sign | 1;
+    else
+      bits += (bits & sign) != 0 ? 1 : -1;
     std::memcpy(stored, &bits, size);
   }
   T result;
@@ -113,18 +114,17 @@ void uniform(const RandomUniform& op, Context& ctx, const View& seed_view, const
 }
 
 void random_uniform(const RandomUniform& op, Context& ctx, In in, Out out) noexcept {
-  if (op.dtype == DType::Float64) uniform<double>(op, ctx, in[0], out[0]);
-  else uniform<float>(op, ctx, in[0], out[0]);
+  if (op.dtype == DType::Float64)
+    uniform<double>(op, ctx, in[0], out[0]);
+  else
+    uniform<float>(op, ctx, in[0], out[0]);
 }
 
 // ---- normal -------------------------------------------------------------------------------------
 
 /// sin and cos of 2 pi v, v in [0, 1): v less its nearest quarter is exact.
-struct SinCos {
-  Vec<double> sin, cos;
-};
-template <class T>
-inline SinCos turn(Vec<double> v) {
+struct SinCos { Vec<double> sin, cos; };
+template <class T> inline SinCos turn(Vec<double> v) {
   constexpr double kTwoPi = 6.283185307179586476925;
   constexpr double kMagic = 0x1.8p52;  // adding it leaves the nearest integer in the low bits
   const Vec<double> shifted = v * 4.0 + kMagic;
@@ -135,10 +135,7 @@ inline SinCos turn(Vec<double> v) {
   return {simd::sin_of_quadrant<T>(angle, 0), simd::sin_of_quadrant<T>(angle, 1)};
 }
 
-template <class T>
-struct SinCosOf {
-  Vec<T> sin, cos;
-};
+template <class T> struct SinCosOf { Vec<T> sin, cos; };
 inline SinCosOf<float> turns(Vec<float> v) {
   const SinCos low = turn<float>(widen_low(v)), high = turn<float>(widen_high(v));
   return {narrow(low.sin, high.sin), narrow(low.cos, high.cos)};
@@ -172,8 +169,10 @@ void normal(const RandomNormal& op, Context& ctx, const View& seed_view, const V
 }
 
 void random_normal(const RandomNormal& op, Context& ctx, In in, Out out) noexcept {
-  if (op.dtype == DType::Float64) normal<double>(op, ctx, in[0], out[0]);
-  else normal<float>(op, ctx, in[0], out[0]);
+  if (op.dtype == DType::Float64)
+    normal<double>(op, ctx, in[0], out[0]);
+  else
+    normal<float>(op, ctx, in[0], out[0]);
 }
 
 // ---- dropout ------------------------------------------------------------------------------------
@@ -225,8 +224,10 @@ void dropout_typed(const Dropout& op, Context& ctx, const View& x, const View& s
 }
 
 void dropout(const Dropout& op, Context& ctx, In in, Out out) noexcept {
-  if (in[0].dtype == DType::Float64) dropout_typed<double>(op, ctx, in[0], in[1], out[0]);
-  else dropout_typed<float>(op, ctx, in[0], in[1], out[0]);
+  if (in[0].dtype == DType::Float64)
+    dropout_typed<double>(op, ctx, in[0], in[1], out[0]);
+  else
+    dropout_typed<float>(op, ctx, in[0], in[1], out[0]);
 }
 
 }  // namespace

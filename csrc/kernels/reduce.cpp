@@ -1,9 +1,10 @@
 // Reductions along any axes, and the cut of their work.
 //
-// Dimensions merge into groups that are kept or reduced in turn. If the last group is reduced, runs of
-// neighbours fold into one number; if it is kept, rows of it fold into one row. Work falls into leaves,
-// leaves into slices (a task each), and results of slices combine pairwise in a fixed order. All of
-// that follows from shape and axes alone: bits depend neither on strides nor on threads.
+// Dimensions merge into groups that are kept or reduced in turn. If the last group is reduced, runs
+// of neighbours fold into one number; if it is kept, rows of it fold into one row. Work falls into
+// leaves, leaves into slices (a task each), and results of slices combine pairwise in a fixed
+// order. All of that follows from shape and axes alone: bits depend neither on strides nor on
+// threads.
 #include <cstring>
 
 #include "kernels/kernels.h"
@@ -43,24 +44,26 @@ struct Loops {
   }
 };
 
-constexpr int64_t kShort = 32;          // runs up to this long are reduced side by side, as columns
+constexpr int64_t kShort = 32;  // runs up to this long are reduced side by side, as columns
 constexpr int64_t kTaskElements = 2 * kSlice;
-constexpr int64_t kMaxStrip = 512;      // columns of one pass
-constexpr int64_t kMinWidth = 64;       // narrower rows are taken several at a time
+constexpr int64_t kMaxStrip = 512;  // columns of one pass
+constexpr int64_t kMinWidth = 64;   // narrower rows are taken several at a time
 
 struct Plan {
-  bool dense_first = false;  // groups do not merge, or runs lie badly: reduce a dense copy
-  bool columns = false;      // rows fold into one row; otherwise runs fold into one number
-  Loops kept, reduced;       // outside of what follows
-  int64_t n = 1, n_stride = 0;        // the innermost reduced loop
-  int64_t cols = 1, col_stride = 0;   // the columns, 1 for runs
-  int64_t together = 1;               // rows that pass as one wide row
+  bool dense_first = false;          // groups do not merge, or runs lie badly: reduce a dense copy
+  bool columns = false;              // rows fold into one row; otherwise runs fold into one number
+  Loops kept, reduced;               // outside of what follows
+  int64_t n = 1, n_stride = 0;       // the innermost reduced loop
+  int64_t cols = 1, col_stride = 0;  // the columns, 1 for runs
+  int64_t together = 1;              // rows that pass as one wide row
   int64_t leaf = 1, leaves_per_run = 1, leaves = 1, leaves_per_slice = 1, slices = 1;
   int64_t strip = 1, strips = 1;
 
   int64_t outputs() const { return kept.total * cols; }
   int64_t units() const { return kept.total * strips * slices; }
-  int64_t unit_elements() const { return smaller(leaves, leaves_per_slice) * smaller(n, leaf) * strip; }
+  int64_t unit_elements() const {
+    return smaller(leaves, leaves_per_slice) * smaller(n, leaf) * strip;
+  }
 };
 
 struct Group {
@@ -107,8 +110,8 @@ void cut_columns(Plan& p, bool may_widen) {
   p.strips = ceil_div(p.cols, p.strip);
 }
 
-/// Runs whose elements lie apart, while those of some other group lie side by side: one by one, they
-/// would fetch every cache line many times.
+/// Runs whose elements lie apart, while those of some other group lie side by side: one by one,
+/// they would fetch every cache line many times.
 bool runs_apart(const Group* groups, int count) {
   if (count < 2 || !groups[count - 1].reduced || groups[count - 1].size <= kShort) return false;
   const int64_t apart = groups[count - 1].stride;
@@ -145,8 +148,10 @@ Plan make_plan(const Axes& axes, const View& x) {
   }
   for (int i = 0; i < count; ++i)
     (groups[i].reduced ? p.reduced : p.kept).push(groups[i].size, groups[i].stride);
-  if (p.columns || short_runs) cut_columns(p, p.columns);
-  else cut_runs(p);
+  if (p.columns || short_runs)
+    cut_columns(p, p.columns);
+  else
+    cut_runs(p);
   p.columns |= short_runs;
   return p;
 }
@@ -188,7 +193,8 @@ void gather(const Job& job, Buffers& buffers, const char* from, int64_t rows, in
   }
 }
 
-/// Folds `count` rows of `width`, `pitch` apart, into the first: 1 into 0, 3 into 2 ...; 2 into 0 ...
+/// Folds `count` rows of `width`, `pitch` apart, into the first: 1 into 0, 3 into 2 ...; 2 into 0
+/// ...
 void fold(const Job& job, char* rows, int64_t count, int64_t pitch, int64_t width) {
   const int64_t bytes = pitch * job.lane_size;
   for (int64_t step = 1; step < count; step *= 2)
@@ -265,8 +271,8 @@ class Pairwise {
   const Job& job_;
   const int64_t pitch_, cols_;
   int64_t depth_ = 0, pushed_ = 0;
-  // As deep as log2(leaves of a slice) + 2, and leaves x columns is at most kTaskElements: most room
-  // is needed by the widest strip.
+  // As deep as log2(leaves of a slice) + 2, and leaves x columns is at most kTaskElements: most
+  // room is needed by the widest strip.
   alignas(64) char rows_[(10 * kMaxStrip + kMaxWidth) * 8];
 };
 
@@ -295,8 +301,10 @@ void run_unit(const Job& job, Buffers& buffers, int64_t unit) {
     const int64_t run = q / p.leaves_per_run, first = q % p.leaves_per_run * p.leaf;
     const char* from = job.x + (base + p.reduced.offset(run) + first * p.n_stride) * job.x_size;
     const int64_t n = smaller(p.leaf, p.n - first);
-    if (p.columns) leaf_of_rows(job, buffers, from, n, cols, sums.next());
-    else leaf_of_run(job, buffers, from, n, sums.next());
+    if (p.columns)
+      leaf_of_rows(job, buffers, from, n, cols, sums.next());
+    else
+      leaf_of_run(job, buffers, from, n, sums.next());
     sums.push();
   }
   char* total = sums.finish();
@@ -388,18 +396,18 @@ void reduce(const Arithmetic& arithmetic, bool mean, const Axes& axes, Context& 
   job.partial = scratch;
   job.x = x.as<char>();
   job.x_size = static_cast<int>(size_of(x.dtype));
-  job.convert = same_bits(x.dtype, arithmetic.dtype) ? nullptr : converter(x.dtype, arithmetic.dtype);
+  job.convert =
+      same_bits(x.dtype, arithmetic.dtype) ? nullptr : converter(x.dtype, arithmetic.dtype);
   const bool together = p.together == 1 || p.n_stride == p.cols;
-  job.direct = job.convert == nullptr &&
-               (p.columns ? p.col_stride == 1 && together : p.n_stride == 1);
+  job.direct =
+      job.convert == nullptr && (p.columns ? p.col_stride == 1 && together : p.n_stride == 1);
   run_slices(ctx, job);
   if (p.slices > 1) combine_slices(ctx, job);
 }
 
 // ---- which loops --------------------------------------------------------------------------------
 
-template <class R, class T, DType dtype>
-constexpr Arithmetic make_arithmetic() {
+template <class R, class T, DType dtype> constexpr Arithmetic make_arithmetic() {
   using L = ReductionLoops<R, T>;
   return {dtype, &L::leaf, &L::block, &L::combine, &L::fill_identity};
 }
@@ -412,8 +420,7 @@ inline constexpr bool is_sum =
     std::is_same_v<R, reductions::Sum> || std::is_same_v<R, reductions::Mean>;
 
 /// Sums and products wrap, so lanes need no more bits than the result; order needs x's own numbers.
-template <class R>
-const Arithmetic& arithmetic_for(DType x, DType out) {
+template <class R> const Arithmetic& arithmetic_for(DType x, DType out) {
   using Loops = std::conditional_t<is_sum<R>, reductions::Sum, R>;
   static constexpr Arithmetic kFloat = make_arithmetic<Loops, float, DType::Float32>();
   static constexpr Arithmetic kDouble = make_arithmetic<Loops, double, DType::Float64>();
@@ -433,20 +440,17 @@ const Arithmetic& arithmetic_for(DType x, DType out) {
   return kFloat;
 }
 
-template <class R>
-void run(const Reduce<R>& op, Context& ctx, In in, Out out) noexcept {
+template <class R> void run(const Reduce<R>& op, Context& ctx, In in, Out out) noexcept {
   reduce(arithmetic_for<R>(in[0].dtype, out[0].dtype), std::is_same_v<R, reductions::Mean>, op.axes,
          ctx, in[0], out[0]);
 }
-template <class R>
-size_t scratch(const Reduce<R>& op, In in, Out) noexcept {
+template <class R> size_t scratch(const Reduce<R>& op, In in, Out) noexcept {
   return in[0].size() == 0 ? 0 : scratch_bytes(make_plan(op.axes, in[0]), in[0]);
 }
 
 }  // namespace
 
-template <class R>
-Kernel kernel(Tag<Reduce<R>>) {
+template <class R> Kernel kernel(Tag<Reduce<R>>) {
   return make_kernel<Reduce<R>, &run<R>, &scratch<R>>();
 }
 template Kernel kernel(Tag<Reduce<reductions::Sum>>);

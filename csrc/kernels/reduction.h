@@ -1,5 +1,5 @@
-// The arithmetic of the reductions, and the two loops that each needs: along a run of neighbours, and
-// down the columns of a block. Everything about shapes, strides and threads is in reduce.cpp.
+// The arithmetic of the reductions, and the two loops that each needs: along a run of neighbours,
+// and down the columns of a block. Everything about shapes, strides and threads is in reduce.cpp.
 #pragma once
 
 #include <limits>
@@ -12,16 +12,14 @@ namespace pyneuro {
 /// How lanes combine. `lift` turns an element into what is combined, `across` combines lanes.
 template <class R, class T> struct Reduction;
 
-template <class T>
-struct Reduction<reductions::Sum, T> {
+template <class T> struct Reduction<reductions::Sum, T> {
   using V = simd::Vec<T>;
   static constexpr T identity = 0;
   static V lift(V x) { return x; }
   static V combine(V a, V b) { return a + b; }
   static T across(V v) { return hsum(v); }
 };
-template <class T>
-struct Reduction<reductions::Prod, T> {
+template <class T> struct Reduction<reductions::Prod, T> {
   using V = simd::Vec<T>;
   static constexpr T identity = 1;
   static V lift(V x) { return x; }
@@ -32,8 +30,7 @@ struct Reduction<reductions::Prod, T> {
     return v[0];
   }
 };
-template <class T>
-struct Reduction<reductions::Max, T> {
+template <class T> struct Reduction<reductions::Max, T> {
   using V = simd::Vec<T>;
   static constexpr T identity = std::numeric_limits<T>::has_infinity
                                     ? -std::numeric_limits<T>::infinity()
@@ -42,8 +39,7 @@ struct Reduction<reductions::Max, T> {
   static V combine(V a, V b) { return maximum(a, b); }
   static T across(V v) { return hmax(v); }
 };
-template <class T>
-struct Reduction<reductions::Min, T> {
+template <class T> struct Reduction<reductions::Min, T> {
   using V = simd::Vec<T>;
   static constexpr T identity = std::numeric_limits<T>::has_infinity
                                     ? std::numeric_limits<T>::infinity()
@@ -52,31 +48,28 @@ struct Reduction<reductions::Min, T> {
   static V combine(V a, V b) { return minimum(a, b); }
   static T across(V v) { return hmin(v); }
 };
-template <class T>
-struct Reduction<reductions::Any, T> {
+template <class T> struct Reduction<reductions::Any, T> {
   using V = simd::Vec<T>;
   static constexpr T identity = 0;
   static V lift(V x) { return select(x != V(0), V(1), V(0)); }
   static V combine(V a, V b) { return max(a, b); }
   static T across(V v) { return hmax(v); }
 };
-template <class T>
-struct Reduction<reductions::All, T> : Reduction<reductions::Any, T> {
+template <class T> struct Reduction<reductions::All, T> : Reduction<reductions::Any, T> {
   using V = simd::Vec<T>;
   static constexpr T identity = 1;
   static V combine(V a, V b) { return min(a, b); }
   static T across(V v) { return hmin(v); }
 };
 
-/// Most elements that `leaf` takes at once, and most rows that `block` does: beyond them, results are
-/// combined pairwise, so that rounding errors grow with the logarithm of the count.
+/// Most elements that `leaf` takes at once, and most rows that `block` does: beyond them, results
+/// are combined pairwise, so that rounding errors grow with the logarithm of the count.
 inline constexpr int64_t kLeaf = 1024;
 inline constexpr int64_t kLeafRows = 128;
 inline constexpr int64_t kGroupRows = 8;  // rows that `block` combines before they meet the rest
 
 /// The loops of a reduction in the lanes of T.
-template <class R, class T>
-struct ReductionLoops {
+template <class R, class T> struct ReductionLoops {
   using A = Reduction<R, T>;
   using V = simd::Vec<T>;
   static constexpr int kCount = V::kCount;

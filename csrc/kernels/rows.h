@@ -1,5 +1,6 @@
-// Rows as softmax and cross-entropy walk them: one row side by side (Row), or many rows whose elements
-// stand below each other (Strip). Short rows, a few elements each, are turned into the second form.
+// Rows as softmax and cross-entropy walk them: one row side by side (Row), or many rows whose
+// elements stand below each other (Strip). Short rows, a few elements each, are turned into the
+// second form.
 #pragma once
 
 #include <limits>
@@ -8,26 +9,23 @@
 
 namespace pyneuro {
 
-inline constexpr int64_t kShort = 32;     // rows up to this long are turned, kTurned of them at a time
+inline constexpr int64_t kShort = 32;  // rows up to this long are turned, kTurned of them at a time
 inline constexpr int64_t kTurned = 64;
 inline constexpr int64_t kColumns = 256;  // most columns of one pass
-inline constexpr int64_t kRoom = kColumns + 16;  // a register more: GCC sees that stores stay inside
+inline constexpr int64_t kRoom =
+    kColumns + 16;  // a register more: GCC sees that stores stay inside
 
 /// Where the columns' rows lie: element `first` and every `pitch` from there.
-struct Rows {
-  int64_t first, pitch, n;
-};
+struct Rows { int64_t first, pitch, n; };
 
-template <class T>
-struct Strip {
+template <class T> struct Strip {
   LineSource<T>&x, &g;  // g is x for ops of one input
   LineSink<T>& y;
   Rows rows;
   int64_t cols;
 
   /// f(i, lanes, x, y) over all lines, which it may write.
-  template <class F>
-  [[gnu::always_inline]] void map(F&& f) {
+  template <class F> [[gnu::always_inline]] void map(F&& f) {
     for (int64_t r = 0; r < rows.n; ++r) {
       const int64_t at = rows.first + r * rows.pitch;
       const T *px = x.line(at, cols), *pg = g.line(at, cols);
@@ -39,8 +37,7 @@ struct Strip {
     }
   }
   /// sum[i] = f(i, lanes, x, g, y) over the lines of a column, 32 of them at a time; f may write y.
-  template <class F>
-  [[gnu::always_inline]] void sum_down(T* sum, F&& f) {
+  template <class F> [[gnu::always_inline]] void sum_down(T* sum, F&& f) {
     T partial[kRoom];
     for (int64_t c = 0; c < cols; ++c) sum[c] = 0;
     for (int64_t begin = 0; begin < rows.n; begin += 32) {
@@ -69,14 +66,12 @@ struct Strip {
 };
 
 /// One row, side by side.
-template <class T>
-struct Row {
+template <class T> struct Row {
   LineSource<T>&x, &g;
   LineSink<T>& y;
   int64_t first, n;
 
-  template <class F>
-  [[gnu::always_inline]] void map(F&& f) {
+  template <class F> [[gnu::always_inline]] void map(F&& f) {
     for (int64_t at = 0; at < n; at += kLine) {
       const int64_t m = smaller(kLine, n - at);
       const T *px = x.line(first + at, m), *pg = g.line(first + at, m);
@@ -87,8 +82,7 @@ struct Row {
       y.flush(first + at, m);
     }
   }
-  template <class F>
-  [[gnu::always_inline]] T sum(F&& f) {
+  template <class F> [[gnu::always_inline]] T sum(F&& f) {
     T total = 0;
     for (int64_t at = 0; at < n; at += kLine) {
       const int64_t m = smaller(kLine, n - at);
@@ -118,14 +112,10 @@ T store_exp(LineSource<T>& x, LineSink<T>& y, int64_t first, int64_t n, T shift)
   }
   return sum;
 }
-template <class T>
-bool holds(const LineSink<T>& y, int64_t n) {
-  return y.stays() || n <= kLine;
-}
+template <class T> bool holds(const LineSink<T>& y, int64_t n) { return y.stays() || n <= kLine; }
 
 /// Up to kTurned rows of n <= kShort elements, as n rows of that many columns.
-template <class T>
-struct TurnedRows {
+template <class T> struct TurnedRows {
   static_assert(kTurned * kShort <= kLine);
   alignas(64) T data[kTurned * kShort];
 

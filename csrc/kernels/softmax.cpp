@@ -1,7 +1,7 @@
 // Softmax and log-softmax along any axis, and their gradients. Arrays are dense: [outer][n][inner].
 //
-// With inner == 1 a row lies side by side and sums run across lanes. Otherwise, and for short rows, which
-// are turned around first, neighbours belong to different rows and sums run down the lanes.
+// With inner == 1 a row lies side by side and sums run across lanes. Otherwise, and for short rows,
+// which are turned around first, neighbours belong to different rows and sums run down the lanes.
 #include "kernels/kernels.h"
 #include "kernels/rows.h"
 
@@ -15,8 +15,7 @@ constexpr int64_t kTaskElements = kSlice / 2;
 // ---- what each op does, along a row and down columns --------------------------------------------
 
 struct SoftmaxRule {
-  template <class T>
-  static void row(Row<T> row) {
+  template <class T> static void row(Row<T> row) {
     using V = Vec<T>;
     const V most(row_max(row.x, row.first, row.n));
     if (!holds(row.y, row.n)) {  // no room for the exponentials: they are computed again
@@ -32,8 +31,7 @@ struct SoftmaxRule {
     row.y.flush(row.first, row.n);
   }
 
-  template <class T>
-  static void columns(Strip<T> strip) {
+  template <class T> static void columns(Strip<T> strip) {
     using V = Vec<T>;
     T most[kRoom], scale[kRoom];
     strip.max_down(most);
@@ -60,15 +58,13 @@ struct SoftmaxRule {
 };
 
 struct LogSoftmaxRule {
-  template <class T>
-  static void row(Row<T> row) {
+  template <class T> static void row(Row<T> row) {
     using V = Vec<T>;
     const V most(row_max(row.x, row.first, row.n));
     const V rest = log(V(row_exp_sum(row.x, row.first, row.n, most[0])));
     row.map([&](V x, V) { return (x - most) - rest; });
   }
-  template <class T>
-  static void columns(Strip<T> strip) {
+  template <class T> static void columns(Strip<T> strip) {
     using V = Vec<T>;
     T most[kRoom], rest[kRoom];
     strip.max_down(most);
@@ -85,14 +81,12 @@ struct LogSoftmaxRule {
 };
 
 struct SoftmaxGradRule {
-  template <class T>
-  static void row(Row<T> row) {
+  template <class T> static void row(Row<T> row) {
     using V = Vec<T>;
     const V dot(row.sum([](V y, V g) { return y * g; }));
     row.map([&](V y, V g) { return y * (g - dot); });
   }
-  template <class T>
-  static void columns(Strip<T> strip) {
+  template <class T> static void columns(Strip<T> strip) {
     using V = Vec<T>;
     T dot[kRoom];
     strip.sum_down(dot, [](int64_t, int, V y, V g, T*) { return y * g; });
@@ -101,14 +95,12 @@ struct SoftmaxGradRule {
 };
 
 struct LogSoftmaxGradRule {
-  template <class T>
-  static void row(Row<T> row) {
+  template <class T> static void row(Row<T> row) {
     using V = Vec<T>;
     const V total(row.sum([](V, V g) { return g; }));
     row.map([&](V y, V g) { return g - exp(y) * total; });
   }
-  template <class T>
-  static void columns(Strip<T> strip) {
+  template <class T> static void columns(Strip<T> strip) {
     using V = Vec<T>;
     T total[kRoom];
     strip.sum_down(total, [](int64_t, int, V, V g, T*) { return g; });
@@ -133,8 +125,8 @@ void run_rows(Context& ctx, const View& x, const View& g, const View& y, int64_t
 }
 
 template <class Rule, class T>
-void run_columns(Context& ctx, const View& x, const View& g, const View& y, int64_t outer, int64_t n,
-                 int64_t inner) {
+void run_columns(Context& ctx, const View& x, const View& g, const View& y, int64_t outer,
+                 int64_t n, int64_t inner) {
   // Columns enough for long lines, and few enough that a strip stays in the second-level cache.
   const int64_t most = smaller(kColumns, larger(64, kSlice / n / 16 * 16));
   const int64_t strip = balanced(inner, most, 16), strips = ceil_div(inner, strip);
@@ -152,8 +144,10 @@ void run_columns(Context& ctx, const View& x, const View& g, const View& y, int6
 }
 
 template <class Rule, class T>
-void run_turned(Context& ctx, const View& x, const View& g, const View& y, int64_t outer, int64_t n) {
-  const int64_t tiles = ceil_div(outer, kTurned), per_task = larger(1, kTaskElements / (n * kTurned));
+void run_turned(Context& ctx, const View& x, const View& g, const View& y, int64_t outer,
+                int64_t n) {
+  const int64_t tiles = ceil_div(outer, kTurned),
+                per_task = larger(1, kTaskElements / (n * kTurned));
   ctx.parallel_for(ceil_div(tiles, per_task), [&](int64_t task) {
     LineSource<T> from_x(x), from_g(g);
     LineSink<T> to(y);
@@ -176,23 +170,29 @@ void run_typed(Context& ctx, const View& x, const View& g, const View& y, int64_
   int64_t outer = 1, n = 1, inner = 1;
   const int along = static_cast<int>(axis < 0 ? axis + x.rank() : axis);
   for (int i = 0; i < x.rank(); ++i) (i < along ? outer : i == along ? n : inner) *= x.shape[i];
-  if (inner > 1) run_columns<Rule, T>(ctx, x, g, y, outer, n, inner);
-  else if (n <= kShort) run_turned<Rule, T>(ctx, x, g, y, outer, n);
-  else run_rows<Rule, T>(ctx, x, g, y, outer, n);
+  if (inner > 1)
+    run_columns<Rule, T>(ctx, x, g, y, outer, n, inner);
+  else if (n <= kShort)
+    run_turned<Rule, T>(ctx, x, g, y, outer, n);
+  else
+    run_rows<Rule, T>(ctx, x, g, y, outer, n);
 }
 
-template <class Op, class Rule>
-void run(const Op& op, Context& ctx, In in, Out out) noexcept {
+template <class Op, class Rule> void run(const Op& op, Context& ctx, In in, Out out) noexcept {
   if (out[0].size() == 0) return;
   const View &x = in[0], &g = in[in.count - 1];
-  if (x.dtype == DType::Float64) run_typed<Rule, double>(ctx, x, g, out[0], op.axis);
-  else run_typed<Rule, float>(ctx, x, g, out[0], op.axis);
+  if (x.dtype == DType::Float64)
+    run_typed<Rule, double>(ctx, x, g, out[0], op.axis);
+  else
+    run_typed<Rule, float>(ctx, x, g, out[0], op.axis);
 }
 
 }  // namespace
 
 Kernel kernel(Tag<Softmax>) { return make_kernel<Softmax, &run<Softmax, SoftmaxRule>>(); }
-Kernel kernel(Tag<LogSoftmax>) { return make_kernel<LogSoftmax, &run<LogSoftmax, LogSoftmaxRule>>(); }
+Kernel kernel(Tag<LogSoftmax>) {
+  return make_kernel<LogSoftmax, &run<LogSoftmax, LogSoftmaxRule>>();
+}
 Kernel kernel(Tag<SoftmaxGrad>) {
   return make_kernel<SoftmaxGrad, &run<SoftmaxGrad, SoftmaxGradRule>>();
 }

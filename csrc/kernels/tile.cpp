@@ -157,9 +157,7 @@ struct Elementwise {
 };
 
 /// What a buffer holds, so that a repeated operand is loaded once.
-struct Held {
-  int64_t offset = -1, rows = 0, cols = 0;
-};
+struct Held { int64_t offset = -1, rows = 0, cols = 0; };
 
 struct Buffers {
   alignas(64) char tile[kMaxArrays][kBuffer];
@@ -233,7 +231,8 @@ bool run_plain(TileLoop loop, const View* const* arrays, const DType* dtypes, in
   if (size > slice) return false;
   Tile tile;
   for (int a = 0; a < count; ++a) {
-    if (arrays[a]->dtype != dtypes[a] || arrays[a]->shape != arrays[0]->shape || !arrays[a]->dense())
+    if (arrays[a]->dtype != dtypes[a] || arrays[a]->shape != arrays[0]->shape ||
+        !arrays[a]->dense())
       return false;
     tile.data[a] = arrays[a]->as<char>();
     tile.pitch[a] = size;
@@ -263,8 +262,10 @@ void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, con
     feed.data = arrays[a]->as<char>();
     feed.size = static_cast<int>(size_of(dtype));
     feed.tile_size = static_cast<int>(size_of(dtypes[a]));
-    if (dtype == dtypes[a]) feed.convert = nullptr;
-    else feed.convert = a == 0 ? converter(dtypes[a], dtype) : converter(dtype, dtypes[a]);
+    if (dtype == dtypes[a])
+      feed.convert = nullptr;
+    else
+      feed.convert = a == 0 ? converter(dtypes[a], dtype) : converter(dtype, dtypes[a]);
     // A short row that repeats is better repeated in a buffer once, so that tiles are long rows.
     const bool repeats = nest.row_stride(a) == 0 && nest.rows() > 1 && nest.cols() < kShortRow;
     feed.direct = feed.convert == nullptr && nest.col_stride(a) == 1 && !repeats;

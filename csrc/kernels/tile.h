@@ -1,6 +1,7 @@
 // Walks arrays of any strides in two-dimensional tiles that fit the first-level cache, and carries
 // tiles to and from the dtype that a kernel computes in. Where an array already lies as the kernel
-// wants it, the kernel reads and writes in place. Knows no formula; the cut depends on shapes alone.
+// wants it, the kernel reads and writes in place. Knows no formula; the cut depends on shapes
+// alone.
 #pragma once
 
 #include "backend.h"
@@ -18,8 +19,8 @@ constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/// The shortest equal pieces of at most `most` that n falls into (but for the last), in multiples of
-/// `unit` where there are several.
+/// The shortest equal pieces of at most `most` that n falls into (but for the last), in multiples
+/// of `unit` where there are several.
 constexpr int64_t balanced(int64_t n, int64_t most, int64_t unit) {
   if (n <= most) return n;
   return smaller(most, ceil_div(ceil_div(n, ceil_div(n, most)), unit) * unit);
@@ -98,8 +99,8 @@ struct Tile {
 };
 using TileLoop = void (*)(const Tile&) noexcept;
 
-/// Runs `loop` over all tiles of the arrays. `dtypes` says in what each must reach the loop, `slice`
-/// how many elements are worth a task.
+/// Runs `loop` over all tiles of the arrays. `dtypes` says in what each must reach the loop,
+/// `slice` how many elements are worth a task.
 void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, const DType* dtypes,
                      int count, int64_t slice = kSlice);
 

@@ -1,6 +1,6 @@
-// Writes to state: assign, and the optimizer steps, each in one pass over all its variables at once.
-// Variables follow one another as one long list of elements, which is cut into slices: a task may end
-// within one variable and begin within another.
+// Writes to state: assign, and the optimizer steps, each in one pass over all its variables at
+// once. Variables follow one another as one long list of elements, which is cut into slices: a task
+// may end within one variable and begin within another.
 #include <cmath>
 #include <cstring>
 
@@ -18,8 +18,7 @@ size_t ends_bytes(int64_t variables) { return static_cast<size_t>(variables) * s
 
 /// Calls f(variable, first element, elements) on what falls into each slice of the list. `ends` is
 /// scratch for one number per variable.
-template <class F>
-void for_slices(Context& ctx, const View* variables, int64_t count, F&& f) {
+template <class F> void for_slices(Context& ctx, const View* variables, int64_t count, F&& f) {
   auto* ends = static_cast<int64_t*>(ctx.scratch());
   int64_t total = 0;
   for (int64_t i = 0; i < count; ++i) ends[i] = total += variables[i].size();
@@ -29,8 +28,10 @@ void for_slices(Context& ctx, const View* variables, int64_t count, F&& f) {
     int64_t low = 0, high = count - 1;  // the first variable that ends after `at`
     while (low < high) {
       const int64_t middle = (low + high) / 2;
-      if (ends[middle] > at) high = middle;
-      else low = middle + 1;
+      if (ends[middle] > at)
+        high = middle;
+      else
+        low = middle + 1;
     }
     for (int64_t i = low; at < end; ++i) {
       const int64_t stop = smaller(end, ends[i]), begin = i == 0 ? 0 : ends[i - 1];
@@ -65,8 +66,9 @@ double number(const View& v) {
 
 constexpr int kMaxGroups = 5;
 
-/// Brings up to kLine elements of each tensor to `step` as T, and those that it writes back. Float and
-/// double are worked on in place; 16-bit floats pass through buffers. Group 1, the gradient, is read only.
+/// Brings up to kLine elements of each tensor to `step` as T, and those that it writes back. Float
+/// and double are worked on in place; 16-bit floats pass through buffers. Group 1, the gradient, is
+/// read only.
 template <class T, class Step>
 void in_lanes(const View* const* tensors, int groups, int64_t first, int64_t n, Step&& step) {
   const DType dtype = tensors[0]->dtype;
@@ -78,7 +80,8 @@ void in_lanes(const View* const* tensors, int groups, int64_t first, int64_t n, 
   }
   constexpr int64_t kPiece = 512;
   alignas(64) T pieces[kMaxGroups][kPiece];
-  const Converter widen = converter(dtype, DType::Float32), narrow = converter(DType::Float32, dtype);
+  const Converter widen = converter(dtype, DType::Float32),
+                  narrow = converter(DType::Float32, dtype);
   for (; n > 0; first += kPiece, n -= kPiece) {
     const int64_t m = smaller(kPiece, n);
     auto place = [&](int g) {
@@ -104,8 +107,9 @@ void update_all(Context& ctx, In in, int first_input, int groups, const Rule& ru
     const View* tensors[kMaxGroups];
     for (int g = 0; g < groups; ++g) tensors[g] = all + g * n + i;
     if (all[i].dtype == DType::Float64)
-      in_lanes<double>(tensors, groups, first, elements,
-                       [&](double* const* data, int64_t m) { rule.template step<double>(data, m); });
+      in_lanes<double>(tensors, groups, first, elements, [&](double* const* data, int64_t m) {
+        rule.template step<double>(data, m);
+      });
     else
       in_lanes<float>(tensors, groups, first, elements,
                       [&](float* const* data, int64_t m) { rule.template step<float>(data, m); });
@@ -116,21 +120,21 @@ struct SgdRule {
   double rate, momentum;
   bool nesterov;
 
-  template <class T>
-  void step(T* const* data, int64_t n) const {
-    if (momentum == 0) plain(data[0], data[1], n);
-    else if (nesterov) with_velocity<true>(data[0], data[1], data[2], n);
-    else with_velocity<false>(data[0], data[1], data[2], n);
+  template <class T> void step(T* const* data, int64_t n) const {
+    if (momentum == 0)
+      plain(data[0], data[1], n);
+    else if (nesterov)
+      with_velocity<true>(data[0], data[1], data[2], n);
+    else
+      with_velocity<false>(data[0], data[1], data[2], n);
   }
-  template <class T>
-  void plain(T* p, const T* g, int64_t n) const {
+  template <class T> void plain(T* p, const T* g, int64_t n) const {
     const Vec<T> lr(static_cast<T>(rate));
     for_vectors<T>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
       store_some(p + i, load_some(p + i, lanes) - lr * load_some(g + i, lanes), lanes);
     });
   }
-  template <bool kNesterov, class T>
-  void with_velocity(T* p, const T* g, T* v, int64_t n) const {
+  template <bool kNesterov, class T> void with_velocity(T* p, const T* g, T* v, int64_t n) const {
     using V = Vec<T>;
     const V lr(static_cast<T>(rate)), keep(static_cast<T>(momentum));
     for_vectors<T>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
@@ -154,10 +158,11 @@ struct AdamRule {
   double alpha, keep_1, keep_2, epsilon;  // keep: 1 - beta
   bool amsgrad;
 
-  template <class T>
-  void step(T* const* data, int64_t n) const {
-    if (amsgrad) typed<true>(data[0], data[1], data[2], data[3], data[4], n);
-    else typed<false, T>(data[0], data[1], data[2], data[3], nullptr, n);
+  template <class T> void step(T* const* data, int64_t n) const {
+    if (amsgrad)
+      typed<true>(data[0], data[1], data[2], data[3], data[4], n);
+    else
+      typed<false, T>(data[0], data[1], data[2], data[3], nullptr, n);
   }
   template <bool kAmsgrad, class T>
   void typed(T* p, const T* g, T* m, T* v, T* w, int64_t n) const {

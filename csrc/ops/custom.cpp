@@ -29,7 +29,8 @@ Spec from_c(const pn_spec& spec, const char* op) {
 Specs Custom::infer(Inputs in) const {
   if (vtable == nullptr || vtable->version != PN_CUSTOM_OP_VERSION)
     raise(ErrorKind::Argument, join("custom: the op was built for another version of custom_op.h; "
-                                    "this one is ", PN_CUSTOM_OP_VERSION));
+                                    "this one is ",
+                                    PN_CUSTOM_OP_VERSION));
   if (in.size() != vtable->inputs)
     raise(ErrorKind::Argument, join(vtable->name, ": takes ", vtable->inputs, " inputs, but ",
                                     in.size(), " were given"));

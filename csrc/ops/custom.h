@@ -16,7 +16,8 @@ struct Custom {
 };
 
 /// Calls the host function registered under `callback` with the inputs; it fills the outputs, whose
-/// specs the caller states. Goes through the host services of the contract, so in a plan it is a step.
+/// specs the caller states. Goes through the host services of the contract, so in a plan it is a
+/// step.
 struct HostCall {
   static constexpr Signature signature{"host_call", {"xs*"}};
   int64_t callback;

@@ -1,5 +1,6 @@
-// Elementwise ops: a formula wrapped as an op of one or two inputs, the choice between two, and casts.
-// Inputs broadcast against each other and meet in their common dtype (core/dtype.h: promote).
+// Elementwise ops: a formula wrapped as an op of one or two inputs, the choice between two, and
+// casts. Inputs broadcast against each other and meet in their common dtype (core/dtype.h:
+// promote).
 #pragma once
 
 #include "ops/formulas.h"
@@ -12,8 +13,7 @@ void expect_domain(const Signature& sig, Domain domain, int input, DType dtype);
 Specs infer_elementwise(const Signature& sig, Domain domain, Result result, Inputs in);
 
 /// y = F(x).
-template <class F>
-struct Unary {
+template <class F> struct Unary {
   using formula = F;
   static constexpr Signature signature{F::name, {"x"}};
   static constexpr auto fields = kNoFields;
@@ -22,8 +22,7 @@ struct Unary {
 };
 
 /// y = F(x1, x2), broadcast.
-template <class F>
-struct Binary {
+template <class F> struct Binary {
   using formula = F;
   static constexpr Signature signature{F::name, {"x1", "x2"}};
   static constexpr auto fields = kNoFields;

@@ -26,20 +26,32 @@ enum class Result { Same, Bool };
 
 namespace formulas {
 
-struct Any { static constexpr Domain domain = Domain::Any; static constexpr Result result = Result::Same; };
-struct Numeric { static constexpr Domain domain = Domain::Numeric; static constexpr Result result = Result::Same; };
-struct Floating { static constexpr Domain domain = Domain::Floating; static constexpr Result result = Result::Same; };
-struct Predicate { static constexpr Domain domain = Domain::Any; static constexpr Result result = Result::Bool; };
+struct Any {
+  static constexpr Domain domain = Domain::Any;
+  static constexpr Result result = Result::Same;
+};
+struct Numeric {
+  static constexpr Domain domain = Domain::Numeric;
+  static constexpr Result result = Result::Same;
+};
+struct Floating {
+  static constexpr Domain domain = Domain::Floating;
+  static constexpr Result result = Result::Same;
+};
+struct Predicate {
+  static constexpr Domain domain = Domain::Any;
+  static constexpr Result result = Result::Bool;
+};
 
 using Name = std::string_view;
 
 template <class V>
 inline constexpr bool is_float = std::is_floating_point_v<typename V::value_type>;
 
-inline constexpr double kInvSqrt2 = 0.70710678118654752440;      // 1 / sqrt(2)
-inline constexpr double kInvSqrt2Pi = 0.39894228040143267794;    // 1 / sqrt(2 pi)
-inline constexpr double kSqrt2OverPi = 0.79788456080286535588;   // sqrt(2 / pi)
-inline constexpr double kGeluCubic = 0.044715;                   // Hendrycks and Gimpel 2016
+inline constexpr double kInvSqrt2 = 0.70710678118654752440;     // 1 / sqrt(2)
+inline constexpr double kInvSqrt2Pi = 0.39894228040143267794;   // 1 / sqrt(2 pi)
+inline constexpr double kSqrt2OverPi = 0.79788456080286535588;  // sqrt(2 / pi)
+inline constexpr double kGeluCubic = 0.044715;                  // Hendrycks and Gimpel 2016
 
 template <class V> PN_FN V constant(double x) { return V(static_cast<typename V::value_type>(x)); }
 
@@ -128,9 +140,7 @@ struct Sigmoid : Floating {
 /// log(1 + exp(x)) without overflow.
 struct Softplus : Floating {
   static constexpr Name name = "softplus";
-  template <class V> PN_FN static V eval(V x) {
-    return maximum(x, V(0)) + log1p(exp(-abs(x)));
-  }
+  template <class V> PN_FN static V eval(V x) { return maximum(x, V(0)) + log1p(exp(-abs(x))); }
 };
 struct Relu : Numeric {
   static constexpr Name name = "relu";
@@ -168,10 +178,9 @@ struct IsFinite : Predicate {
   template <class V> PN_FN static auto eval(V x) { return x - x == V(0); }
 };
 
-using UnaryList =
-    TypeList<Negative, Absolute, Sign, Square, Sqrt, Rsqrt, Reciprocal, Exp, Expm1, Log, Log1p, Sin,
-             Cos, Tanh, Erf, Floor, Ceil, Round, Sigmoid, Softplus, Relu, Silu, Gelu, GeluTanh,
-             LogicalNot, IsNan, IsFinite>;
+using UnaryList = TypeList<Negative, Absolute, Sign, Square, Sqrt, Rsqrt, Reciprocal, Exp, Expm1,
+                           Log, Log1p, Sin, Cos, Tanh, Erf, Floor, Ceil, Round, Sigmoid, Softplus,
+                           Relu, Silu, Gelu, GeluTanh, LogicalNot, IsNan, IsFinite>;
 
 // ---- two inputs --------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@
 
 namespace pyneuro {
 
-/// y[.., i.., ..] = x[.., indices[i..], ..] along `axis`: indices' shape stands in place of the axis.
-/// Indices are of any integer dtype; negative ones count from the end; one outside raises.
+/// y[.., i.., ..] = x[.., indices[i..], ..] along `axis`: indices' shape stands in place of the
+/// axis. Indices are of any integer dtype; negative ones count from the end; one outside raises.
 struct Take {
   static constexpr Signature signature{"take", {"x", "indices"}};
   int64_t axis;
@@ -14,8 +14,9 @@ struct Take {
   Specs infer(Inputs in) const;
 };
 
-/// The gradient of take: zeros with `size` entries along `axis`, g added at the indices. Entries that
-/// share an index are added in the order of the indices, so the sum has the same bits every time.
+/// The gradient of take: zeros with `size` entries along `axis`, g added at the indices. Entries
+/// that share an index are added in the order of the indices, so the sum has the same bits every
+/// time.
 struct TakeGrad {
   static constexpr Signature signature{"take_grad", {"g", "indices"}};
   int64_t axis, size;
@@ -29,9 +30,9 @@ struct OneHot {
   static constexpr Signature signature{"one_hot", {"x"}};
   int64_t num_classes, axis;
   DType dtype;
-  static constexpr auto fields =
-      std::tuple{field("num_classes", &OneHot::num_classes), field("axis", &OneHot::axis, int64_t{-1}),
-                 field("dtype", &OneHot::dtype, DType::Float32)};
+  static constexpr auto fields = std::tuple{field("num_classes", &OneHot::num_classes),
+                                            field("axis", &OneHot::axis, int64_t{-1}),
+                                            field("dtype", &OneHot::dtype, DType::Float32)};
   Specs infer(Inputs in) const;
 };
 

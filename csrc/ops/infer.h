@@ -1,4 +1,5 @@
-// Checks shared by shape rules: axes, broadcasting, dtypes. Every message names op, argument, what came.
+// Checks shared by shape rules: axes, broadcasting, dtypes. Every message names op, argument, what
+// came.
 #pragma once
 
 #include "ops/op.h"
@@ -64,8 +65,9 @@ inline void expect_same_spec(const Signature& sig, Inputs in, int a, int b) {
 }
 inline void expect_rank_at_least(const Signature& sig, Inputs in, int input, int rank) {
   if (in[input].shape.size() < rank)
-    raise(ErrorKind::Shape, join(sig.name, ": ", sig.input(input), " must have at least ", rank,
-                                 rank == 1 ? " dimension" : " dimensions", ", but it is ", in[input]));
+    raise(ErrorKind::Shape,
+          join(sig.name, ": ", sig.input(input), " must have at least ", rank,
+               rank == 1 ? " dimension" : " dimensions", ", but it is ", in[input]));
 }
 
 /// A shape given by the user as a field: no negative sizes, a countable number of elements.

@@ -9,9 +9,11 @@ Shape resolve(const Shape& wanted, const Shape& from) {
   int64_t known = 1;
   int unknown = -1;
   for (int i = 0; i < wanted.size(); ++i) {
-    if (wanted[i] == -1 && unknown < 0) unknown = i;
+    if (wanted[i] == -1 && unknown < 0)
+      unknown = i;
     else if (wanted[i] < 0)
-      raise(ErrorKind::Shape, join("reshape: shape ", wanted, " has more than one unknown or a "
+      raise(ErrorKind::Shape, join("reshape: shape ", wanted,
+                                   " has more than one unknown or a "
                                    "negative size; only one may be -1"));
     else if (__builtin_mul_overflow(known, wanted[i], &known))
       raise(ErrorKind::Shape, join("reshape: shape ", wanted, " has too many elements"));
@@ -94,8 +96,8 @@ Specs BroadcastTo::infer(Inputs in) const {
   expect_shape("broadcast_to", shape);
   Shape out;
   if (!broadcast(in[0].shape, shape, out) || out != shape)
-    raise(ErrorKind::Shape, join("broadcast_to: x of shape ", in[0].shape,
-                                 " cannot be repeated to shape ", shape));
+    raise(ErrorKind::Shape,
+          join("broadcast_to: x of shape ", in[0].shape, " cannot be repeated to shape ", shape));
   return Spec{shape, in[0].dtype};
 }
 

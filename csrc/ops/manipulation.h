@@ -38,9 +38,8 @@ struct BroadcastTo {
 struct Slice {
   static constexpr Signature signature{"slice", {"x"}};
   Dims start, stop, step;
-  static constexpr auto fields =
-      std::tuple{field("start", &Slice::start), field("stop", &Slice::stop),
-                 field("step", &Slice::step)};
+  static constexpr auto fields = std::tuple{
+      field("start", &Slice::start), field("stop", &Slice::stop), field("step", &Slice::step)};
   Specs infer(Inputs in) const;
   bool alias(int output, const Layout& in, Layout& out) const;
 };

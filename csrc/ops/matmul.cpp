@@ -11,8 +11,8 @@ Specs Matmul::infer(Inputs in) const {
     if (is_bool(in[i].dtype) || is_complex(in[i].dtype))
       raise_dtype(signature, i, in[i].dtype, "a real number");
   if (a.dtype != b.dtype)
-    raise(ErrorKind::DType, join("matmul: a is ", name(a.dtype), ", but b is ", name(b.dtype),
-                                 "; cast one of them"));
+    raise(ErrorKind::DType,
+          join("matmul: a is ", name(a.dtype), ", but b is ", name(b.dtype), "; cast one of them"));
   const bool vector_a = a.shape.size() == 1, vector_b = b.shape.size() == 1;
   const int ra = a.shape.size(), rb = b.shape.size();
   const int64_t m = vector_a ? 1 : a.shape[transpose_a ? ra - 1 : ra - 2];
@@ -20,9 +20,9 @@ Specs Matmul::infer(Inputs in) const {
   const int64_t kb = vector_b ? b.shape[0] : b.shape[transpose_b ? rb - 1 : rb - 2];
   const int64_t n = vector_b ? 1 : b.shape[transpose_b ? rb - 2 : rb - 1];
   if (ka != kb)
-    raise(ErrorKind::Shape, join("matmul: a ", a, transpose_a ? " (transposed)" : "", " has ", ka,
-                                 " columns, but b ", b, transpose_b ? " (transposed)" : "", " has ",
-                                 kb, " rows; they must be equal"));
+    raise(ErrorKind::Shape,
+          join("matmul: a ", a, transpose_a ? " (transposed)" : "", " has ", ka, " columns, but b ",
+               b, transpose_b ? " (transposed)" : "", " has ", kb, " rows; they must be equal"));
   Shape batch_a = a.shape, batch_b = b.shape, out;
   for (int i = 0; i < (vector_a ? 1 : 2); ++i) batch_a.pop_back();
   for (int i = 0; i < (vector_b ? 1 : 2); ++i) batch_b.pop_back();
@@ -30,8 +30,8 @@ Specs Matmul::infer(Inputs in) const {
     raise(ErrorKind::Shape, join("matmul: batch dimensions ", batch_a, " of a and ", batch_b,
                                  " of b do not broadcast"));
   if (in.has(2) && (in[2].shape != Shape{n} || in[2].dtype != a.dtype))
-    raise(ErrorKind::Shape, join("matmul: bias is ", in[2], ", but ", Spec{Shape{n}, a.dtype},
-                                 " is expected"));
+    raise(ErrorKind::Shape,
+          join("matmul: bias is ", in[2], ", but ", Spec{Shape{n}, a.dtype}, " is expected"));
   if (!vector_a) out.push_back(m);
   if (!vector_b) out.push_back(n);
   return Spec{out, a.dtype};

@@ -1,4 +1,5 @@
-// What an op is: a plain struct with a signature, fields, and a shape rule. Nothing here touches data.
+// What an op is: a plain struct with a signature, fields, and a shape rule. Nothing here touches
+// data.
 //
 //   struct Softmax {
 //     static constexpr Signature signature{"softmax", {"x"}};
@@ -8,12 +9,13 @@
 //   };
 //
 // Declarations that say more where it matters:
-//   static constexpr bool strided = true;          reads any strides; otherwise dispatch makes inputs dense
-//   static constexpr bool promotes = true;         inputs meet in their common dtype, so a Python number
+//   static constexpr bool strided = true;          reads any strides; otherwise dispatch makes
+//   inputs dense static constexpr bool promotes = true;         inputs meet in their common dtype,
+//   so a Python number
 //                                                  takes the dtype of the others
-//   static constexpr bool inplace = true;          output 0 may reuse the memory of an input of the same spec
-//   bool mutates(int input, int inputs) const;     inputs that it writes (optimizer steps, assign)
-//   bool alias(int output, const Layout& in, Layout& out) const;
+//   static constexpr bool inplace = true;          output 0 may reuse the memory of an input of the
+//   same spec bool mutates(int input, int inputs) const;     inputs that it writes (optimizer
+//   steps, assign) bool alias(int output, const Layout& in, Layout& out) const;
 //        the outputs are views of input 0: no kernel runs. False where strides cannot say it.
 #pragma once
 

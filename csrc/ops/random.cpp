@@ -14,8 +14,8 @@ void expect_seed(const Signature& sig, Inputs in, int input) {
 void expect_draw(const Signature& sig, const Shape& shape, DType dtype) {
   expect_shape(sig.name, shape);
   if (!is_floating(dtype))
-    raise(ErrorKind::DType, join(sig.name, ": dtype is ", name(dtype),
-                                 ", but a floating dtype is expected"));
+    raise(ErrorKind::DType,
+          join(sig.name, ": dtype is ", name(dtype), ", but a floating dtype is expected"));
 }
 
 }  // namespace

@@ -11,10 +11,10 @@ struct RandomUniform {
   Shape shape;
   double minval, maxval;
   DType dtype;
-  static constexpr auto fields =
-      std::tuple{field("shape", &RandomUniform::shape), field("minval", &RandomUniform::minval, 0.0),
-                 field("maxval", &RandomUniform::maxval, 1.0),
-                 field("dtype", &RandomUniform::dtype, DType::Float32)};
+  static constexpr auto fields = std::tuple{field("shape", &RandomUniform::shape),
+                                            field("minval", &RandomUniform::minval, 0.0),
+                                            field("maxval", &RandomUniform::maxval, 1.0),
+                                            field("dtype", &RandomUniform::dtype, DType::Float32)};
   Specs infer(Inputs in) const;
 };
 

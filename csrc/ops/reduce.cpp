@@ -7,8 +7,10 @@ namespace {
 Shape reduced(const Shape& shape, const Axes& axes, bool keepdims) {
   Shape out;
   for (int i = 0; i < shape.size(); ++i) {
-    if (!axes.contains(i)) out.push_back(shape[i]);
-    else if (keepdims) out.push_back(1);
+    if (!axes.contains(i))
+      out.push_back(shape[i]);
+    else if (keepdims)
+      out.push_back(1);
   }
   return out;
 }

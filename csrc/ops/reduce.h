@@ -22,14 +22,13 @@ using List = TypeList<Sum, Mean, Prod, Max, Min, All, Any>;
 Specs infer_reduce(const Signature& sig, const Axes& axes, bool keepdims, Inputs in);
 
 /// y = R over `axes` of x (no axes: all of them).
-template <class R>
-struct Reduce {
+template <class R> struct Reduce {
   using reduction = R;
   static constexpr Signature signature{R::name, {"x"}};
   Axes axes;
   bool keepdims;
-  static constexpr auto fields = std::tuple{field("axes", &Reduce::axes, Axes{}),
-                                            field("keepdims", &Reduce::keepdims, false)};
+  static constexpr auto fields =
+      std::tuple{field("axes", &Reduce::axes, Axes{}), field("keepdims", &Reduce::keepdims, false)};
   static constexpr bool strided = true;
   Specs infer(Inputs in) const { return infer_reduce(signature, axes, keepdims, in); }
 };
@@ -41,9 +40,9 @@ struct ArgMin { static constexpr std::string_view name = "argmin"; };
 
 Specs infer_extreme(const Signature& sig, int64_t axis, bool keepdims, Inputs in);
 
-/// int32 position of the first largest (smallest) element along `axis`; a NaN counts as the extreme.
-template <class E>
-struct Extreme {
+/// int32 position of the first largest (smallest) element along `axis`; a NaN counts as the
+/// extreme.
+template <class E> struct Extreme {
   using extreme = E;
   static constexpr Signature signature{E::name, {"x"}};
   int64_t axis;

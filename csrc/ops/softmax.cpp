@@ -31,8 +31,8 @@ void expect_labels(const Signature& sig, Inputs in, const Shape& expected) {
 
 void expect_gradient(const Signature& sig, Inputs in, const Shape& expected) {
   if (in[2].shape != expected || in[2].dtype != in[0].dtype)
-    raise(ErrorKind::Shape, join(sig.name, ": g is ", in[2], ", but ", Spec{expected, in[0].dtype},
-                                 " is expected"));
+    raise(ErrorKind::Shape,
+          join(sig.name, ": g is ", in[2], ", but ", Spec{expected, in[0].dtype}, " is expected"));
 }
 
 }  // namespace

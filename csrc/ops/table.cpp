@@ -34,15 +34,15 @@ size_t hash_of(const SpecList& v) {
   return h;
 }
 
-template <class T>
-constexpr auto field_infos() {
+template <class T> constexpr auto field_infos() {
   return std::apply(
       [](const auto&... f) {
         std::array<FieldInfo, sizeof...(f)> out{};
         [[maybe_unused]] size_t i = 0;
-        ((out[i++] = FieldInfo{
-              f.name, KindOf<std::remove_cvref_t<decltype(std::declval<T>().*f.member)>>::value,
-              std::is_same_v<std::remove_cvref_t<decltype(f.fallback)>, Required>, nullptr}),
+        ((out[i++] =
+              FieldInfo{
+                  f.name, KindOf<std::remove_cvref_t<decltype(std::declval<T>().*f.member)>>::value,
+                  std::is_same_v<std::remove_cvref_t<decltype(f.fallback)>, Required>, nullptr}),
          ...);
         return out;
       },
@@ -54,8 +54,7 @@ template <class T, size_t I> void* member_address(void* op) {
   return &(static_cast<T*>(op)->*std::get<I>(T::fields).member);
 }
 
-template <class T, size_t... I>
-std::span<const FieldInfo> fields_of(std::index_sequence<I...>) {
+template <class T, size_t... I> std::span<const FieldInfo> fields_of(std::index_sequence<I...>) {
   static const auto infos = [] {
     auto out = field_infos<T>();
     ((out[I].get = &member_address<T, I>), ...);
@@ -87,15 +86,12 @@ template <class T> bool equal(const void* a, const void* b) {
 template <class T> size_t hash(const void* op) {
   size_t h = size_t(op_id<T>);
   std::apply(
-      [&](const auto&... f) {
-        ((h = mix(h, hash_of(static_cast<const T*>(op)->*f.member))), ...);
-      },
+      [&](const auto&... f) { ((h = mix(h, hash_of(static_cast<const T*>(op)->*f.member))), ...); },
       T::fields);
   return h;
 }
 
-template <class T>
-OpInfo make_info() {
+template <class T> OpInfo make_info() {
   static_assert(Op<T>, "a row of the table must satisfy the Op concept");
   static_assert(sizeof(T) <= kMaxOpSize);
   OpInfo info{};

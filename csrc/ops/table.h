@@ -18,24 +18,20 @@
 namespace pyneuro {
 
 template <template <class> class Wrapper, class List> struct Wrap;
-template <template <class> class Wrapper, class... Fs>
-struct Wrap<Wrapper, TypeList<Fs...>> { using type = TypeList<Wrapper<Fs>...>; };
+template <template <class> class Wrapper, class... Fs> struct Wrap<Wrapper, TypeList<Fs...>> {
+  using type = TypeList<Wrapper<Fs>...>;
+};
 
-using OpTable = Concat<
-    Wrap<Unary, formulas::UnaryList>::type,
-    Wrap<Binary, formulas::BinaryList>::type,
-    TypeList<Where, Cast, Copy>,
-    Wrap<Reduce, reductions::List>::type,
-    TypeList<Extreme<extremes::ArgMax>, Extreme<extremes::ArgMin>>,
-    TypeList<Matmul>,
-    TypeList<Softmax, LogSoftmax, SoftmaxGrad, LogSoftmaxGrad, Crossentropy, CrossentropyGrad,
-             SparseCrossentropy, SparseCrossentropyGrad>,
-    TypeList<Reshape, Transpose, BroadcastTo, Slice, Split, Concatenate, SliceGrad, SliceUpdate,
-             Full, Arange>,
-    TypeList<Take, TakeGrad, OneHot>,
-    TypeList<RandomUniform, RandomNormal, Dropout>,
-    TypeList<Assign, SgdUpdate, AdamUpdate>,
-    TypeList<Custom, HostCall>>::type;
+using OpTable =
+    Concat<Wrap<Unary, formulas::UnaryList>::type, Wrap<Binary, formulas::BinaryList>::type,
+           TypeList<Where, Cast, Copy>, Wrap<Reduce, reductions::List>::type,
+           TypeList<Extreme<extremes::ArgMax>, Extreme<extremes::ArgMin>>, TypeList<Matmul>,
+           TypeList<Softmax, LogSoftmax, SoftmaxGrad, LogSoftmaxGrad, Crossentropy,
+                    CrossentropyGrad, SparseCrossentropy, SparseCrossentropyGrad>,
+           TypeList<Reshape, Transpose, BroadcastTo, Slice, Split, Concatenate, SliceGrad,
+                    SliceUpdate, Full, Arange>,
+           TypeList<Take, TakeGrad, OneHot>, TypeList<RandomUniform, RandomNormal, Dropout>,
+           TypeList<Assign, SgdUpdate, AdamUpdate>, TypeList<Custom, HostCall>>::type;
 
 inline constexpr int kOpCount = OpTable::size;
 template <class T> inline constexpr int op_id = IndexOf<T, OpTable>::value;
@@ -60,7 +56,7 @@ struct OpInfo {
   bool (*mutates)(const void* op, int input, int inputs);             // null: none
   bool (*alias)(const void* op, int output, const Layout&, Layout&);  // null: a kernel runs
   size_t size, alignment;
-  void (*construct)(void* at);               // with the fields' defaults
+  void (*construct)(void* at);  // with the fields' defaults
   void (*copy)(void* at, const void* op);
   void (*destroy)(void* op);
   bool (*equal)(const void* a, const void* b);

@@ -14,8 +14,8 @@ void expect_scalar(const Signature& sig, Inputs in, int input) {
 void expect_groups(const Signature& sig, Inputs in, int first, int groups) {
   const int tensors = in.size() - first;
   if (tensors % groups != 0)
-    raise(ErrorKind::Argument, join(sig.name, ": ", tensors, " tensors do not form ", groups,
-                                    " lists of one length"));
+    raise(ErrorKind::Argument,
+          join(sig.name, ": ", tensors, " tensors do not form ", groups, " lists of one length"));
   const int n = tensors / groups;
   for (int i = 0; i < n; ++i) {
     const Spec& variable = in[first + i];
@@ -24,9 +24,9 @@ void expect_groups(const Signature& sig, Inputs in, int first, int groups) {
                                    ", but a floating dtype is expected"));
     for (int g = 1; g < groups; ++g)
       if (in[first + g * n + i] != variable)
-        raise(ErrorKind::Shape, join(sig.name, ": variable ", i, " is ", variable, ", but ",
-                                     g == 1 ? "its gradient" : "its slot", " is ",
-                                     in[first + g * n + i]));
+        raise(ErrorKind::Shape,
+              join(sig.name, ": variable ", i, " is ", variable, ", but ",
+                   g == 1 ? "its gradient" : "its slot", " is ", in[first + g * n + i]));
   }
 }
 

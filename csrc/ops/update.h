@@ -39,10 +39,9 @@ struct AdamUpdate {
   static constexpr Signature signature{"adam_update", {"learning_rate", "step", "tensors*"}};
   double beta_1, beta_2, epsilon;
   bool amsgrad;
-  static constexpr auto fields =
-      std::tuple{field("beta_1", &AdamUpdate::beta_1, 0.9), field("beta_2", &AdamUpdate::beta_2, 0.999),
-                 field("epsilon", &AdamUpdate::epsilon, 1e-7),
-                 field("amsgrad", &AdamUpdate::amsgrad, false)};
+  static constexpr auto fields = std::tuple{
+      field("beta_1", &AdamUpdate::beta_1, 0.9), field("beta_2", &AdamUpdate::beta_2, 0.999),
+      field("epsilon", &AdamUpdate::epsilon, 1e-7), field("amsgrad", &AdamUpdate::amsgrad, false)};
   int groups() const { return amsgrad ? 5 : 4; }
   bool mutates(int input, int inputs) const {
     const int n = (inputs - 2) / groups();

@@ -43,12 +43,14 @@ Executor::Executor(Program program) : program_(std::move(program)), placement_(p
 void Executor::make_ready() {
   for (const Step& step : program_.steps) {
     const OpRef op = step.op.ref();
-    Ready ready{&cpu_kernel(*op.info), op.op, op.info, int(views_.size()), int(step.inputs.size()),
-                int(step.outputs.size())};
+    Ready ready{
+        &cpu_kernel(*op.info),   op.op, op.info, int(views_.size()), int(step.inputs.size()),
+        int(step.outputs.size())};
     const auto add = [&](const Value& v) {
       View view{nullptr, v.layout.shape, v.layout.strides, v.dtype, v.buffer >= 0};
       if (v.buffer >= 0)
-        patches_.push_back({int(views_.size()), v.buffer, v.layout.offset * int64_t(size_of(v.dtype))});
+        patches_.push_back(
+            {int(views_.size()), v.buffer, v.layout.offset * int64_t(size_of(v.dtype))});
       views_.push_back(view);
     };
     for (const Value& v : step.inputs) add(v);
@@ -70,8 +72,7 @@ char* Executor::base(int buffer, char* arena) const {
     case BufferKind::State:
     case BufferKind::Constant: return static_cast<char*>(b.held.storage()->data());
     case BufferKind::Input: return static_cast<char*>(bound_[size_t(buffer)].data());
-    case BufferKind::Output:
-      return static_cast<char*>(bound_[size_t(buffer)].storage()->data());
+    case BufferKind::Output: return static_cast<char*>(bound_[size_t(buffer)].storage()->data());
   }
   return nullptr;
 }

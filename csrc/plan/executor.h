@@ -14,8 +14,9 @@ class Executor {
   /// Takes the kernels that are in use now.
   explicit Executor(Program program);
 
-  /// Runs every step on these inputs: dense, with the specs that were recorded. Raises what a kernel
-  /// reports; state is written only by the steps that write it, which stand last in a training step.
+  /// Runs every step on these inputs: dense, with the specs that were recorded. Raises what a
+  /// kernel reports; state is written only by the steps that write it, which stand last in a
+  /// training step.
   std::vector<Array> replay(std::span<const Array> inputs);
 
   const Program& program() const { return program_; }
@@ -46,7 +47,8 @@ class Executor {
   std::vector<int> output_buffers_;  // buffers of kind Output
   std::vector<Array> bound_;         // by buffer: inputs and outputs of the call under way
   size_t scratch_bytes_ = 0;
-  std::recursive_mutex busy_;  // one call at a time; a host function that replays it again is refused
+  std::recursive_mutex
+      busy_;  // one call at a time; a host function that replays it again is refused
   bool running_ = false;
 };
 

@@ -17,8 +17,10 @@ bool same_buffer(const Buffer& a, const Buffer& b) {
 }
 
 void print(std::ostream& out, const Value& v) {
-  if (v.buffer < 0) out << "none";
-  else out << '%' << v.buffer << ' ' << v.spec();
+  if (v.buffer < 0)
+    out << "none";
+  else
+    out << '%' << v.buffer << ' ' << v.spec();
 }
 
 }  // namespace
@@ -28,8 +30,8 @@ std::string difference(const Program& a, const Program& b) {
   for (size_t i = 0; i < steps; ++i) {
     if (a.steps[i] == b.steps[i]) continue;
     return join("step ", i, " was ", to_text(a.steps[i].op.ref()), " and then ",
-                to_text(b.steps[i].op.ref()), a.steps[i].op == b.steps[i].op
-                    ? " on other values" : "");
+                to_text(b.steps[i].op.ref()),
+                a.steps[i].op == b.steps[i].op ? " on other values" : "");
   }
   if (a.steps.size() != b.steps.size())
     return join("it ran ", a.steps.size(), " ops and then ", b.steps.size());

@@ -5,10 +5,12 @@ namespace pyneuro {
 Recorder::Recorder(std::span<const Array> inputs, bool strict) : strict_(strict) {
   for (const Array& a : inputs) {
     if (known_.contains(a.storage()))
-      raise(ErrorKind::Capture, "capture: the same memory was given as two inputs; copy one of them");
+      raise(ErrorKind::Capture,
+            "capture: the same memory was given as two inputs; copy one of them");
     if (a.storage()->state())
-      raise(ErrorKind::Capture, "capture: a Variable was given as an input; it is state and is "
-                                "found by itself");
+      raise(ErrorKind::Capture,
+            "capture: a Variable was given as an input; it is state and is "
+            "found by itself");
     const int buffer = int(program_.buffers.size());
     program_.buffers.push_back({BufferKind::Input, a.bytes(), {}, int(program_.inputs.size())});
     // A replay gets dense inputs, so the recording must see the input as dense too.
@@ -63,9 +65,10 @@ void Recorder::read(const Array& array) {
   if (!known_.contains(array.storage()) && !array.storage()->state()) return;
   poisoned_ = true;
   if (strict_)
-    raise(ErrorKind::Capture, "the value of a tensor was looked at while its computation was being "
-                              "recorded; a replay could not know it. Return it instead, or use "
-                              "ops.where to choose between values");
+    raise(ErrorKind::Capture,
+          "the value of a tensor was looked at while its computation was being "
+          "recorded; a replay could not know it. Return it instead, or use "
+          "ops.where to choose between values");
 }
 
 Program Recorder::finish(std::span<const Array> outputs) {

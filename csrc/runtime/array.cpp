@@ -26,11 +26,15 @@ Storage* Storage::borrow(void* data, size_t bytes, void* owner, Deleter deleter)
   return make(data, bytes, Device::Cpu, owner, deleter);
 }
 
-Storage* Storage::meta(size_t bytes) { return make(nullptr, bytes, Device::Meta, nullptr, nullptr); }
+Storage* Storage::meta(size_t bytes) {
+  return make(nullptr, bytes, Device::Meta, nullptr, nullptr);
+}
 
 void Storage::destroy() noexcept {
-  if (deleter_) deleter_(owner_);
-  else if (device_ == Device::Cpu) pyneuro::deallocate(data_, bytes_);
+  if (deleter_)
+    deleter_(owner_);
+  else if (device_ == Device::Cpu)
+    pyneuro::deallocate(data_, bytes_);
   this->~Storage();
   pyneuro::deallocate(this, sizeof(Storage));
 }

@@ -1,7 +1,8 @@
 // Storage: counted memory with a version. Array: a Storage seen through a Layout.
 //
-// Arrays have value semantics: nothing writes to a storage once it is filled, except storages marked
-// as *state* (the memory of Variables), which only mutating ops write; each write raises the version.
+// Arrays have value semantics: nothing writes to a storage once it is filled, except storages
+// marked as *state* (the memory of Variables), which only mutating ops write; each write raises the
+// version.
 #pragma once
 
 #include <atomic>
@@ -20,7 +21,8 @@ class Storage {
 
   /// Uninitialised memory of the caching allocator.
   static Storage* allocate(size_t bytes);
-  /// Memory that somebody else owns; `deleter(owner)` runs on any thread when the last user is gone.
+  /// Memory that somebody else owns; `deleter(owner)` runs on any thread when the last user is
+  /// gone.
   static Storage* borrow(void* data, size_t bytes, void* owner, Deleter deleter);
   static Storage* meta(size_t bytes);
 
@@ -60,13 +62,18 @@ class Array {
   Array() = default;
   /// Takes over one count of `storage`.
   Array(Storage* storage, const Layout& layout, DType dtype)
-      : storage_(storage), spec_{layout.shape, dtype}, strides_(layout.strides), offset_(layout.offset) {}
+      : storage_(storage),
+        spec_{layout.shape, dtype},
+        strides_(layout.strides),
+        offset_(layout.offset) {}
   Array(const Array& a)
       : storage_(a.storage_), spec_(a.spec_), strides_(a.strides_), offset_(a.offset_) {
     if (storage_) storage_->retain();
   }
   Array(Array&& a) noexcept
-      : storage_(std::exchange(a.storage_, nullptr)), spec_(a.spec_), strides_(a.strides_),
+      : storage_(std::exchange(a.storage_, nullptr)),
+        spec_(a.spec_),
+        strides_(a.strides_),
         offset_(a.offset_) {}
   Array& operator=(Array a) noexcept {
     std::swap(storage_, a.storage_);

@@ -17,7 +17,8 @@ namespace {
 /// The folder of this shared library, so that the kernels are found wherever it was installed.
 std::string own_folder() {
   Dl_info where{};
-  if (dladdr(reinterpret_cast<const void*>(&own_folder), &where) == 0 || !where.dli_fname) return ".";
+  if (dladdr(reinterpret_cast<const void*>(&own_folder), &where) == 0 || !where.dli_fname)
+    return ".";
   const std::string file = where.dli_fname;
   const size_t slash = file.rfind('/');
   return slash == std::string::npos ? "." : file.substr(0, slash);
@@ -35,11 +36,13 @@ const Backend& load(const std::string& isa) {
   const std::string file = library_of(isa);
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed
   if (!library)
-    raise(ErrorKind::Device, join("cpu: the kernel library for ", isa, " cannot be loaded: ", dlerror()));
+    raise(ErrorKind::Device,
+          join("cpu: the kernel library for ", isa, " cannot be loaded: ", dlerror()));
   const auto entry = reinterpret_cast<BackendEntry>(dlsym(library, kBackendSymbol));
   const Backend* backend = entry ? entry() : nullptr;
   if (!backend || backend->version != kContractVersion || backend->ops != uint32_t(kOpCount))
-    raise(ErrorKind::Device, join("cpu: ", file, " belongs to another version of pyneuro; reinstall it"));
+    raise(ErrorKind::Device,
+          join("cpu: ", file, " belongs to another version of pyneuro; reinstall it"));
   return *(loaded[isa] = backend);
 }
 
@@ -59,13 +62,15 @@ const Backend& choose() {
     if (std::find(isas.begin(), isas.end(), wanted) == isas.end()) {
       std::string list;
       for (const auto& isa : isas) list += (list.empty() ? "" : ", ") + isa;
-      raise(ErrorKind::Device, join("cpu: PYNEURO_ISA is ", wanted, ", but this machine has ", list));
+      raise(ErrorKind::Device,
+            join("cpu: PYNEURO_ISA is ", wanted, ", but this machine has ", list));
     }
     return load(wanted);
   }
   for (const auto& isa : supported_isas())
     if (present(isa)) return load(isa);
-  raise(ErrorKind::Device, join("cpu: no kernel library lies in ", own_folder(), "; reinstall pyneuro"));
+  raise(ErrorKind::Device,
+        join("cpu: no kernel library lies in ", own_folder(), "; reinstall pyneuro"));
 }
 
 std::atomic<const Backend*> current{nullptr};

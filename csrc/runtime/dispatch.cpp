@@ -22,8 +22,7 @@ Planted planted;
 
 /// A list made for one call: short ones on the stack, long ones (updates of many variables) on the
 /// heap. Elements are set before they are read, so nothing is spent on defaults.
-template <class T>
-class CallList {
+template <class T> class CallList {
  public:
   explicit CallList(int n) {
     if (n > kInline) heap_ = std::make_unique<T[]>(size_t(n));
@@ -45,9 +44,9 @@ void expect_inputs(const OpInfo& op, std::span<const Array* const> inputs) {
   const Signature& sig = op.signature;
   const int n = int(inputs.size());
   if (n < sig.required() || (n > sig.size() && !sig.variadic()))
-    raise(ErrorKind::Argument, join(sig.name, ": takes ", sig.required(),
-                                    sig.variadic() ? " or more" : "", " inputs, but ", n,
-                                    " were given"));
+    raise(ErrorKind::Argument,
+          join(sig.name, ": takes ", sig.required(), sig.variadic() ? " or more" : "",
+               " inputs, but ", n, " were given"));
   for (int i = 0; i < n; ++i) {
     const bool optional = i < sig.size() && sig.inputs[size_t(i)].back() == '?';
     if (!inputs[size_t(i)] && !optional)
@@ -67,9 +66,12 @@ Device device_of(std::span<const Array* const> inputs) {
 
 void spoil(View v) {
   if (v.size() == 0) return;
-  if (v.dtype == DType::Float32) *v.as<float>() += 1.0f;
-  else if (v.dtype == DType::Float64) *v.as<double>() += 1.0;
-  else *v.as<uint8_t>() ^= 1;
+  if (v.dtype == DType::Float32)
+    *v.as<float>() += 1.0f;
+  else if (v.dtype == DType::Float64)
+    *v.as<double>() += 1.0;
+  else
+    *v.as<uint8_t>() ^= 1;
 }
 
 using Pointers = std::span<const Array* const>;
@@ -181,7 +183,9 @@ struct ThreadScratch {
 
 }  // namespace
 
-Observer* set_observer(Observer* observer) noexcept { return std::exchange(the_observer, observer); }
+Observer* set_observer(Observer* observer) noexcept {
+  return std::exchange(the_observer, observer);
+}
 Observer* observer() noexcept { return the_observer; }
 
 Device set_default_device(Device device) noexcept {
@@ -196,8 +200,7 @@ void plant_fault(Fault fault, int op_id) noexcept {
 
 void FailState::report(void* self, ErrorKind kind, int64_t position, const char* text) noexcept {
   auto& state = *static_cast<FailState*>(self);
-  while (state.lock_.test_and_set(std::memory_order_acquire)) {
-  }
+  while (state.lock_.test_and_set(std::memory_order_acquire)) {}
   if (!state.failed_.load(std::memory_order_relaxed) || position < state.position_) {
     state.kind_ = kind;
     state.position_ = position;

@@ -11,8 +11,8 @@
 
 namespace pyneuro {
 
-/// Hears what this thread runs. `ran` is called after a kernel has run on the CPU, with what it read
-/// and wrote; ops that only alias memory run no kernel and are not told.
+/// Hears what this thread runs. `ran` is called after a kernel has run on the CPU, with what it
+/// read and wrote; ops that only alias memory run no kernel and are not told.
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -37,8 +37,10 @@ class Outputs {
   int size() const { return size_; }
   Array& operator[](int i) { return i == 0 ? first_ : rest_[size_t(i - 1)]; }
   void push_back(Array a) {
-    if (size_++ == 0) first_ = std::move(a);
-    else rest_.push_back(std::move(a));
+    if (size_++ == 0)
+      first_ = std::move(a);
+    else
+      rest_.push_back(std::move(a));
   }
 
  private:
@@ -84,7 +86,8 @@ const HostServices& host_services() noexcept;
 void* thread_scratch(size_t bytes);
 
 /// How HostCall reaches its function (Python's, through the bindings). Called on any thread.
-using HostFunction = std::function<void(std::span<const View> inputs, std::span<const View> outputs)>;
+using HostFunction =
+    std::function<void(std::span<const View> inputs, std::span<const View> outputs)>;
 int64_t register_host_function(HostFunction function);
 void unregister_host_function(int64_t callback);
 

@@ -1,5 +1,5 @@
-// Philox4x32-10 on registers: the stream of core/philox.h, many blocks at a time. Integers only, so all
-// ISAs and widths give the same words.
+// Philox4x32-10 on registers: the stream of core/philox.h, many blocks at a time. Integers only, so
+// all ISAs and widths give the same words.
 #pragma once
 
 #include "core/philox.h"
@@ -11,14 +11,15 @@ inline namespace PN_SIMD_ABI {
 /// Lane by lane the product of the low halves, all 64 bits of it.
 inline Vec<uint64_t> multiply_low(Vec<uint64_t> a, Vec<uint64_t> b) {
 #if defined(__AVX512F__)
-  return Vec<uint64_t>((Vec<uint64_t>::R)_mm512_maskz_mul_epu32(-1, (__m512i)a.raw, (__m512i)b.raw));
+  return Vec<uint64_t>(
+      (Vec<uint64_t>::R)_mm512_maskz_mul_epu32(-1, (__m512i)a.raw, (__m512i)b.raw));
 #elif defined(__AVX2__) && PN_VEC_BYTES == 32
   return Vec<uint64_t>((Vec<uint64_t>::R)_mm256_mul_epu32((__m256i)a.raw, (__m256i)b.raw));
 #elif defined(__x86_64__) && PN_VEC_BYTES == 16
   return Vec<uint64_t>((Vec<uint64_t>::R)_mm_mul_epu32((__m128i)a.raw, (__m128i)b.raw));
 #elif defined(__aarch64__) && PN_VEC_BYTES == 16
-  return Vec<uint64_t>((Vec<uint64_t>::R)vmull_u32(vmovn_u64((uint64x2_t)a.raw),
-                                                   vmovn_u64((uint64x2_t)b.raw)));
+  return Vec<uint64_t>(
+      (Vec<uint64_t>::R)vmull_u32(vmovn_u64((uint64x2_t)a.raw), vmovn_u64((uint64x2_t)b.raw)));
 #else
   constexpr uint64_t kLow = 0xffffffff;
   return (a & kLow) * (b & kLow);
@@ -38,8 +39,9 @@ inline Raw<uint64_t, kVecBytes> zip_high(Raw<uint64_t, kVecBytes> a, Raw<uint64_
   return __builtin_shufflevector(a, b, (kCount / 2 + kLane / 2 + kLane % 2 * kCount)...);
 }
 
-/// The words of `blocks` blocks from number `first` on, in order, two to an element, the earlier one low:
-/// read as 32-bit numbers (little-endian) or as the 64-bit draws. Room: blocks up to a multiple of 16.
+/// The words of `blocks` blocks from number `first` on, in order, two to an element, the earlier
+/// one low: read as 32-bit numbers (little-endian) or as the 64-bit draws. Room: blocks up to a
+/// multiple of 16.
 inline void philox_stream(PhiloxSeed seed, uint64_t first, int64_t blocks, uint64_t* words) {
   using V = Vec<uint64_t>;
   using Lanes = std::make_integer_sequence<int, V::kCount>;

@@ -1,5 +1,5 @@
-// Small integers from memory into 32-bit lanes, by the one instruction that AVX2 and AVX-512 have for it
-// (GCC 12 makes four of a plain conversion). Elsewhere load_as of vec.h.
+// Small integers from memory into 32-bit lanes, by the one instruction that AVX2 and AVX-512 have
+// for it (GCC 12 makes four of a plain conversion). Elsewhere load_as of vec.h.
 #pragma once
 
 #include "simd/vec.h"

@@ -240,7 +240,7 @@ def hard_silu(x: TensorLike) -> Tensor:
         [-0.0, 3.0]
     """
     x = floating(x)
-    return x * _hard_sigmoid(x)
+    return apply("multiply", x, _hard_sigmoid(x))
 
 
 hard_swish = hard_silu
@@ -309,7 +309,7 @@ def tanh_shrink(x: TensorLike) -> Tensor:
         [0.0]
     """
     x = floating(x)
-    return x - apply("tanh", x)
+    return apply("subtract", x, apply("tanh", x))
 
 
 @public
@@ -335,7 +335,7 @@ def softsign(x: TensorLike) -> Tensor:
         [0.5, -0.75]
     """
     x = floating(x)
-    return x / (apply("absolute", x) + 1.0)
+    return apply("divide", x, apply("absolute", x) + 1.0)
 
 
 @public

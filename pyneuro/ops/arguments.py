@@ -44,7 +44,7 @@ def dtype_name(dtype: Any) -> str:
 
 def _numpy_name(dtype: Any) -> str:
     try:
-        return np.dtype(dtype).name
+        return str(np.dtype(dtype).name)
     except TypeError:
         raise DTypeError(f"expected a dtype such as 'float32', got {dtype!r}") from None
 

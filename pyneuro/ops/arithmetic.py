@@ -165,7 +165,7 @@ def _power_base(node: Any, g: Tensor) -> Tensor:
     a, b = node.inputs
     # 0 ** -1 would be infinite, and infinity times the factor b = 0 is NaN.
     flat = apply("logical_and", apply("equal", a, 0.0), apply("equal", b, 0.0))
-    return g * b * apply("power", a, apply("where", flat, 1.0, b - 1.0))
+    return apply("multiply", g * b, apply("power", a, apply("where", flat, 1.0, b - 1.0)))
 
 
 def _power_exponent(node: Any, g: Tensor) -> Tensor:

@@ -275,10 +275,10 @@ def triu(x: TensorLike, k: int = 0) -> Tensor:
 
 
 def _matrices(op: str, x: TensorLike) -> Tensor:
-    x = tensor(x)
-    if x.ndim < 2:
-        raise ShapeError(f"{op}: x must have at least 2 dimensions, but its shape is {x.shape}")
-    return x
+    given = tensor(x)
+    if given.ndim < 2:
+        raise ShapeError(f"{op}: x must have at least 2 dimensions, but its shape is {given.shape}")
+    return given
 
 
 def _diagonals(compare: str, rows: int, columns: int | None, k: int) -> Tensor:

@@ -80,7 +80,8 @@ def custom(
     """
     address = _address(vtable)
     _keep_gradient("custom", address, gradient)
-    return apply("custom", *inputs, vtable=address)
+    outputs: Tensor | tuple[Tensor, ...] = apply("custom", *inputs, vtable=address)
+    return outputs
 
 
 def _address(vtable: Any) -> int:

@@ -247,14 +247,15 @@ def round(x: TensorLike, decimals: int = 0) -> Tensor:
         >>> round([0.5, 1.5, 2.6]).tolist()
         [0.0, 2.0, 3.0]
     """
-    x = tensor(x)
-    if x.dtype in FLOATS:
-        return _round(x, decimals)
-    if decimals >= 0 and x.dtype != "bool":
-        return x
-    # A bool goes on as it is, so that the shape rule of the native op refuses it.
-    exact = x if x.dtype == "bool" else apply("cast", x, dtype="float64")
-    return apply("cast", _round(exact, decimals), dtype=x.dtype)
+    given = tensor(x)
+    if given.dtype in FLOATS:
+        return _round(given, decimals)
+    if given.dtype == "bool":
+        return apply("round", given)  # which the rule of the native op refuses
+    if decimals >= 0:
+        return given
+    exact = apply("cast", given, dtype="float64")
+    return apply("cast", _round(exact, decimals), dtype=given.dtype)
 
 
 def _round(x: Tensor, decimals: int) -> Tensor:
@@ -275,7 +276,8 @@ def trunc(x: TensorLike) -> Tensor:
         >>> trunc([1.5, -1.5]).tolist()
         [1.0, -1.0]
     """
-    x = tensor(x)
-    if x.dtype not in FLOATS:
-        return x
-    return apply("where", apply("less", x, 0.0), apply("ceil", x), apply("floor", x))
+    given = tensor(x)
+    if given.dtype not in FLOATS:
+        return given
+    below = apply("less", given, 0.0)
+    return apply("where", below, apply("ceil", given), apply("floor", given))

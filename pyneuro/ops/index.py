@@ -54,10 +54,9 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
 
 def _whole(indices: TensorLike) -> Tensor:
     """Indices as integers: Keras takes whole floats too, and an empty list is of floats."""
-    indices = tensor(indices)
-    if indices.dtype in FLOATS or indices.dtype == "bool":
-        return apply("cast", indices, dtype="int32")
-    return indices
+    given = tensor(indices)
+    whole = given.dtype not in FLOATS and given.dtype != "bool"
+    return given if whole else apply("cast", given, dtype="int32")
 
 
 gradient(

@@ -91,7 +91,7 @@ gradient(
 
 def _softmax_grad_output(node: Any, h: Tensor) -> Tensor:
     (y, g), axis = node.inputs, node.fields["axis"]
-    return h * (g - _sum(g * y, axis)) - g * _sum(h * y, axis)
+    return apply("subtract", h * (g - _sum(g * y, axis)), g * _sum(h * y, axis))
 
 
 def _log_softmax_grad_output(node: Any, h: Tensor) -> Tensor:
@@ -207,9 +207,10 @@ def binary_crossentropy(
     output = floating(output)
     target = _like("binary_crossentropy", target, output)
     if from_logits:  # log(sigmoid(x)) = -softplus(-x), and log(1 - sigmoid(x)) = -softplus(x)
-        return target * apply("softplus", -output) + (1.0 - target) * apply("softplus", output)
+        yes, no = apply("softplus", -output), apply("softplus", output)
+        return apply("add", target * yes, (1.0 - target) * no)
     p = _clipped(output)
-    return -(target * apply("log", p) + (1.0 - target) * apply("log", 1.0 - p))
+    return apply("negative", target * apply("log", p) + (1.0 - target) * apply("log", 1.0 - p))
 
 
 def _like(op: str, target: TensorLike, output: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
-"""The native ground under load: thread pool, allocator, forks and exits, in plain programs, one of them
-watched by the thread sanitizer."""
+"""The native ground under load: thread pool, allocator, forks and exits, in plain programs.
+
+One of them is watched by the thread sanitizer.
+"""
 
 import os
 import shutil
@@ -38,9 +40,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-@pytest.mark.parametrize(
-    "section", ["pool", "allocator", "forks", "exits", "refusals", "machine"]
-)
+@pytest.mark.parametrize("section", ["pool", "allocator", "forks", "exits", "refusals", "machine"])
 def test_section(plain: Path, section: str) -> None:
     done = subprocess.run([plain, section], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -60,7 +60,10 @@ def test_no_race_under_the_thread_sanitizer(tmp_path: Path) -> None:
         [compiler, "-fsanitize=thread", str(probe), "-o", str(tmp_path / "probe")],
         capture_output=True,
     )
-    if built.returncode != 0 or subprocess.run([tmp_path / "probe"], capture_output=True).returncode:
+    if (
+        built.returncode != 0
+        or subprocess.run([tmp_path / "probe"], capture_output=True).returncode
+    ):
         pytest.skip("the thread sanitizer does not run on this machine")
     program = build(tmp_path, "-fsanitize=thread", "-g")
     if isinstance(program, str):
