@@ -7,6 +7,9 @@ export CXX
 
 venv := .venv
 bin := $(venv)/bin
+# The tests run the logic of 64-byte vectors on every x86-64 machine: wide512 of cmake/isa.cmake.
+isas_x86_64 := generic;avx2;avx512;wide512
+isas := $(isas_$(shell uname -m))
 native_sources := $(shell find csrc cmake -type f) CMakeLists.txt pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -49,7 +52,8 @@ clean:
 
 # with-X: the package, editable, and the extra X of pyproject.toml. Python files take effect at once, native ones here.
 $(venv)/with-%: $(venv)/tools $(native_sources)
-	$(bin)/pip install --quiet --no-build-isolation --editable '.[$*]'
+	$(bin)/pip install --quiet --no-build-isolation --config-settings 'cmake.define.PYNEURO_ISAS=$(isas)' \
+	  --editable '.[$*]'
 	@touch $@
 
 # What builds the package. The last step adds cmake and ninja as wheels where the machine has none that is new enough.
