@@ -251,8 +251,8 @@ PyMethodDef kMethods[] = {
 
 Kept keep(const Array& array, bool elements) {
   Kept k;
-  k.array = array;
   k.version = array.storage()->version();
+  k.array = array;
   if (!elements) k.array.drop();
   return k;
 }

@@ -299,7 +299,7 @@ py::dict describe(int id) {
   out["fields"] = py::tuple(fields);
   out["aliases"] = row.alias != nullptr;
   out["mutates"] = row.mutates != nullptr;
-  out["strided"] = row.strided;
+  out["strided"] = row.reads == nullptr;
   return out;
 }
 

@@ -1,5 +1,5 @@
-// Batched matrix products: maps the op's arrays, which are dense, to products of matrices. The
-// arithmetic is gemm's.
+// Batched matrix products: maps the op's arrays to products of matrices. The arithmetic is
+// gemm's.
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
 
@@ -42,12 +42,15 @@ Product make_product(const Matmul& op, In in, Out out) {
   const bool transpose_a = op.transpose_a && !vector_a, transpose_b = op.transpose_b && !vector_b;
   const int64_t a_rows = vector_a ? 1 : a.shape[a.rank() - 2], a_cols = a.shape.back();
   const int64_t b_cols = vector_b ? 1 : b.shape.back();
+  MatrixLayout in_a{true, false, a_cols}, in_b{true, false, b_cols};
+  if (!vector_a) in_a = matrix_layout(a.shape, a.strides);
+  if (!vector_b) in_b = matrix_layout(b.shape, b.strides);
   GemmShape s{};
   s.m = transpose_a ? a_cols : a_rows;
   s.k = transpose_a ? a_rows : a_cols;
   s.n = transpose_b ? b.shape[b.rank() - 2] : b_cols;
-  s.lda = a_cols, s.ldb = b_cols, s.ldc = s.n;
-  s.transpose_a = transpose_a, s.transpose_b = transpose_b;
+  s.lda = in_a.outer, s.ldb = in_b.outer, s.ldc = s.n;
+  s.transpose_a = transpose_a != in_a.transposed, s.transpose_b = transpose_b != in_b.transposed;
   s.a = a.dtype, s.b = b.dtype, s.c = out[0].dtype;
 
   Product p;
@@ -59,7 +62,7 @@ Product make_product(const Matmul& op, In in, Out out) {
   bool one_b = true;
   for (int d = 0; d < p.batch.size(); ++d) one_b = one_b && (p.batch[d] == 1 || p.b[d] == 0);
   // One B for all of a dense A: the batch is only more rows.
-  if (one_b && !transpose_a && a.size() == matrices * s.m * s.k) {
+  if (one_b && !transpose_a && a.dense() && a.size() == matrices * s.m * s.k) {
     s.m *= matrices;
     matrices = 1;
     p.batch.clear(), p.a.clear(), p.b.clear();

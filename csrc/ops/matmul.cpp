@@ -37,4 +37,9 @@ Specs Matmul::infer(Inputs in) const {
   return Spec{out, a.dtype};
 }
 
+bool Matmul::reads(const Layout& x) {
+  if (x.shape.size() < 2) return is_dense(x.shape, x.strides);
+  return matrix_layout(x.shape, x.strides).valid;
+}
+
 }  // namespace pyneuro

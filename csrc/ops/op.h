@@ -9,14 +9,16 @@
 //   };
 //
 // Declarations that say more where it matters:
-//   static constexpr bool strided = true;          reads any strides; otherwise dispatch makes
-//   inputs dense static constexpr bool promotes = true;         inputs meet in their common dtype,
-//   so a Python number
-//                                                  takes the dtype of the others
-//   static constexpr bool inplace = true;          output 0 may reuse the memory of an input of the
-//   same spec bool mutates(int input, int inputs) const;     inputs that it writes (optimizer
-//   steps, assign) bool alias(int output, const Layout& in, Layout& out) const;
-//        the outputs are views of input 0: no kernel runs. False where strides cannot say it.
+//   static constexpr bool strided = true;       reads any strides
+//   static bool reads(const Layout& x);         reads these; dispatch makes other inputs dense
+//   static constexpr bool promotes = true;      inputs meet in their common dtype, so a Python
+//                                               number takes the dtype of the others
+//   static constexpr bool inplace = true;       output 0 may reuse the memory of an input of the
+//                                               same spec
+//   bool mutates(int input, int inputs) const;  inputs that it writes (optimizer steps, assign)
+//   bool alias(int output, const Layout& in, Layout& out) const;
+//                                               the outputs are views of input 0: no kernel runs.
+//                                               False where strides cannot say it.
 #pragma once
 
 #include <array>
@@ -101,9 +103,12 @@ concept Op = std::copyable<T> && requires(const T op, Inputs in) {
 /// For ops without fields.
 inline constexpr std::tuple<> kNoFields{};
 
-template <class T> constexpr bool is_strided() {
-  if constexpr (requires { T::strided; }) return T::strided;
-  return false;
+/// Whether a kernel reads the input as it lies; null: any.
+using Reads = bool (*)(const Layout& x);
+template <class T> constexpr Reads reads_of() {
+  if constexpr (requires { T::reads(Layout{}); }) return &T::reads;
+  if constexpr (requires { T::strided; }) return nullptr;
+  return [](const Layout& x) { return is_dense(x.shape, x.strides); };
 }
 template <class T> constexpr bool is_promoting() {
   if constexpr (requires { T::promotes; }) return T::promotes;

@@ -97,9 +97,9 @@ template <class T> OpInfo make_info() {
   OpInfo info{};
   info.id = op_id<T>;
   info.signature = T::signature;
-  info.strided = is_strided<T>();
   info.inplace = is_inplace<T>();
   info.promotes = is_promoting<T>();
+  info.reads = reads_of<T>();
   info.fields = fields_of<T>(
       std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(T::fields)>>>{});
   info.infer = [](const void* op, Inputs in) { return static_cast<const T*>(op)->infer(in); };

@@ -50,7 +50,8 @@ struct FieldInfo {
 struct OpInfo {
   int id;
   Signature signature;
-  bool strided, inplace, promotes;
+  bool inplace, promotes;
+  Reads reads;  // null: any strides
   std::span<const FieldInfo> fields;
   Specs (*infer)(const void* op, Inputs in);
   bool (*mutates)(const void* op, int input, int inputs);             // null: none

@@ -262,7 +262,7 @@ Outputs dispatch(OpRef op, std::span<const Array* const> inputs) {
     given[i] = inputs[size_t(i)];
     if (!given[i]) continue;
     if (row.mutates && row.mutates(op.op, i, n)) expect_state(row, i, *given[i]);
-    if (row.strided || given[i]->dense()) continue;
+    if (given[i]->dense() || !row.reads || row.reads(given[i]->layout())) continue;
     copies.push_back(std::make_unique<Array>(copied(*given[i])));
     given[i] = copies.back().get();
   }
