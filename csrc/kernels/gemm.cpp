@@ -34,7 +34,9 @@ constexpr int64_t kMostTasks = 64, kFewTasks = 8;    // fewer leave threads idle
 constexpr int64_t kPackPanels = 8;                   // of B, to a task that copies
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 constexpr int64_t kFewRows = 2 * kMaxRows;  // of A: B is read too seldom to be copied
-constexpr int64_t kChunk = 16;              // rows of B, where each is read from memory
+constexpr int64_t kSomeRows =
+    8 * kMaxRows;               // of A: copying B pays where its rows lie a little apart
+constexpr int64_t kChunk = 16;  // rows of B, where each is read from memory
 
 size_t element_bytes(const GemmShape& s) { return size_of(compute_dtype(s.c)); }
 
@@ -49,7 +51,9 @@ Copies choose_copies(const GemmShape& s, int64_t panel, int64_t element) {
   };
   const int64_t row_a = s.lda * element, row_b = s.ldb * element;
   const bool bad_a = s.transpose_a ? thrashes(row_a, 512) : row_a % 4096 == 0 && s.m > kFewRows;
-  const bool bad_b = thrashes(row_b, 3072) && s.m > kFewRows;
+  // In a copy rows are neighbours; pages of their own cost a look-up each, again for every strip of
+  // A.
+  const bool bad_b = thrashes(row_b, s.m > kSomeRows ? 256 : 3072) && s.m > kFewRows;
   return {s.a != compute || (bad_a && s.n > 2 * panel), s.b != compute || s.transpose_b || bad_b};
 }
 
