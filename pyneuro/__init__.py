@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         config,
         constraints,
         data,
+        datasets,
         device,
         errors,
         initializers,
@@ -76,6 +77,7 @@ __all__ = [
     "config",
     "constraints",
     "data",
+    "datasets",
     "device",
     "dtype_policies",
     "enable_grad",
@@ -129,7 +131,7 @@ _HOMES = {
 # Modules with another public name than their own.
 _RENAMED = {"dtype_policies": "policies"}
 # Modules that compute nothing.
-_BARE = frozenset({"config", "errors", "tree", "dtype_policies", "device"})
+_BARE = frozenset({"config", "datasets", "errors", "tree", "dtype_policies", "device"})
 
 
 def version() -> str:

@@ -145,6 +145,7 @@ FLOORS: list[set[str]] = [
     {"metrics"},
     {"training"},
     {"models"},
+    {"utils"},
     {"applications", "datasets", "distributed"},
 ]
 _FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

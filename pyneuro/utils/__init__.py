@@ -12,6 +12,7 @@ from ..registry import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from .files import get_file
 from .numeric import normalize, to_categorical
 from .state import clear_session, set_random_seed
 
@@ -26,6 +27,7 @@ __all__ = [
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
     "normalize",
