@@ -51,6 +51,15 @@ def test_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert python_blocks(ROOT / "README.ko.md") == blocks
 
 
+@pytest.mark.parametrize("page", ["from-keras.md", "from-pytorch.md"])
+def test_the_pages_for_newcomers_run(page: str) -> None:
+    names: dict[str, object] = {}
+    blocks = python_blocks(ROOT / "docs" / page)
+    assert len(blocks) >= 5
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
+
+
 def test_the_demo_reads_digits(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "examples" / "digits.py", "--out", tmp_path],
