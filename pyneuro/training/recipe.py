@@ -331,8 +331,8 @@ def _check_loss_weights(loss_weights: Any) -> None:
     for weight in tree.flatten(loss_weights):
         if weight is not None and (isinstance(weight, str) or callable(weight)):
             raise ArgumentError(
-                f"compile: loss_weights must hold numbers, got {loss_weights!r}; the third argument "
-                "of compile() is loss_weights, so give metrics by name: metrics=[...]"
+                f"compile: loss_weights must hold numbers, got {loss_weights!r}; it is the third "
+                "argument of compile(), so give metrics by name: metrics=[...]"
             )
         if weight is not None and not isinstance(weight, (int, float, np.number)):
             raise ArgumentError(f"compile: loss_weights must hold numbers, got {weight!r}")
