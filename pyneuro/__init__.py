@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         utils,
     )
     from . import policies as dtype_policies
-    from .autograd import enable_grad, grad, no_grad, value_and_grad
+    from .autograd import GradientTape, enable_grad, grad, no_grad, value_and_grad
     from .capture import capture
     from .constraints import Constraint
     from .initializers import Initializer
@@ -56,6 +56,7 @@ __all__ = [
     "DTypePolicy",
     "FloatDTypePolicy",
     "Functional",
+    "GradientTape",
     "Initializer",
     "Input",
     "InputSpec",
@@ -108,6 +109,7 @@ _HOMES = {
     "DTypePolicy": "policies",
     "FloatDTypePolicy": "policies",
     "Functional": "models",
+    "GradientTape": "autograd",
     "Initializer": "initializers",
     "Input": "layers",
     "InputSpec": "layers",

@@ -18,7 +18,7 @@ from .errors import ArgumentError
 from .ops import random as random_ops
 from .registry import built_in
 from .tensor import Tensor, convert
-from .variable import Variable
+from .variable import Variable, structure_changed
 
 __all__ = [
     "SeedGenerator",
@@ -129,6 +129,7 @@ def global_seed_generator() -> SeedGenerator:
 
 def reset_global_seed_generator(seed: int | None) -> None:
     """Begin the process-wide draws anew from a seed; `None`: from Python's `random` when needed."""
+    structure_changed()
     _Global.generator = None if seed is None else SeedGenerator(seed, "global_seed_generator")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import ArrayData, Batch, class_weights, to_arrays, unpack_x_y_sample_weight
+from .workers import fetch
 
 __all__ = ["Epochs", "IterableData", "PyDataset", "SequenceData", "make_data"]
 
@@ -24,12 +25,15 @@ class PyDataset:
     y)` or `(x, y, sample_weight)`); it may define `on_epoch_begin` and `on_epoch_end`.
 
     Args:
-        workers: only 1: batches are made in this thread.
-        use_multiprocessing: only `False`.
-        max_queue_size: accepted for Keras's signature; there is no queue.
+        workers: how many threads or processes make batches ahead of the training. With 1, and
+            without processes, each batch is made when it is its turn, in the training's thread.
+        use_multiprocessing: make batches in processes, for work that holds Python's lock; the
+            dataset and its batches must be picklable, and what a process changes in its copy of
+            the dataset is lost.
+        max_queue_size: how many batches are made ahead.
 
     Raises:
-        ValueError: more workers or processes were asked for.
+        ValueError: numbers below 1.
 
     Example:
         >>> class Squares(PyDataset):
@@ -45,10 +49,10 @@ class PyDataset:
     def __init__(
         self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
     ) -> None:
-        if workers > 1 or use_multiprocessing:
+        if workers < 1 or max_queue_size < 1:
             raise ValueError(
-                "PyDataset: batches are made in this thread; leave workers at 1 and "
-                "use_multiprocessing at False"
+                "PyDataset: workers and max_queue_size must be numbers >= 1, got "
+                f"{workers!r} and {max_queue_size!r}"
             )
         self.workers, self.use_multiprocessing = workers, use_multiprocessing
         self.max_queue_size = max_queue_size
@@ -126,8 +130,8 @@ class SequenceData:
             order = range(count)
             if self._shuffle:
                 order = np.random.default_rng((self._seed, number)).permutation(count).tolist()
-        for index in order:
-            batch = unpack_x_y_sample_weight(self._sequence[index])
+        for item in fetch(self._sequence, order):
+            batch = unpack_x_y_sample_weight(item)
             arrays = tuple(to_arrays(part, self._floatx) for part in batch)
             yield _weighted(arrays, self._class_weight)
 

@@ -132,12 +132,12 @@ def fit(
 
 
 def _train_epoch(model: Any, epochs: Epochs, epoch: int, callbacks: CallbackList) -> dict[str, Any]:
-    size = model.recipe.steps_per_execution
+    size, train_step = model.recipe.steps_per_execution, model._train_step
     step, logs = 0, {}
     for group in _groups(epochs.batches(epoch), size):
         callbacks.on_train_batch_begin(step)
         for x, y, weight in group:
-            logs = model.train_step(pack(x, y, weight))
+            logs = train_step(pack(x, y, weight))
         step += len(group)
         callbacks.on_train_batch_end(step - 1, logs)
         if model.stop_training:
@@ -202,7 +202,7 @@ def _test_epoch(model: Any, epochs: Epochs, callbacks: CallbackList) -> dict[str
     for group in _groups(epochs.batches(0), size):
         callbacks.on_test_batch_begin(step)
         for x, y, weight in group:
-            logs = model.test_step(pack(x, y, weight))
+            logs = model._test_step(pack(x, y, weight))
         step += len(group)
         callbacks.on_test_batch_end(step - 1, logs)
         if model.stop_evaluating:
@@ -294,7 +294,7 @@ def train_on_batch(
             raise ArgumentError("train_on_batch: class_weight and sample_weight exclude each other")
         sample_weight = weights_of_classes(y, class_weight)
     model.reset_metrics()
-    logs = read(model.train_step(pack(x, y, sample_weight)))
+    logs = read(model._train_step(pack(x, y, sample_weight)))
     return logs if return_dict else flatten_results(model, logs)
 
 
@@ -309,7 +309,7 @@ def test_on_batch(
     check_compiled(model, "test_on_batch")
     x, y, sample_weight = (to_arrays(part, config.floatx()) for part in (x, y, sample_weight))
     model.reset_metrics()
-    logs = read(model.test_step(pack(x, y, sample_weight)))
+    logs = read(model._test_step(pack(x, y, sample_weight)))
     return logs if return_dict else flatten_results(model, logs)
 
 
