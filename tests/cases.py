@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import references as ref
+from cases_conv import CONV
 from cases_memory import MEMORY
 from cases_state import STATE
 from references import ALL, FLOATS, NUMBERS
@@ -405,4 +406,4 @@ MATMUL = Case(
 )
 
 
-CASES = (*UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *MEMORY, *STATE)
+CASES = (*UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *MEMORY, *STATE)

@@ -129,22 +129,6 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
 
 namespace {
 
-/// Calls f with a null pointer to the element type of `dtype`, one that computes as T.
-template <class T, class F> void with_storage(DType dtype, F f) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (dtype == DType::Float16) return f(static_cast<const Float16*>(nullptr));
-    if (dtype == DType::BFloat16) return f(static_cast<const BFloat16*>(nullptr));
-  } else if constexpr (std::is_same_v<T, int32_t>) {
-    if (dtype == DType::Int8) return f(static_cast<const int8_t*>(nullptr));
-    if (dtype == DType::UInt8) return f(static_cast<const uint8_t*>(nullptr));
-    if (dtype == DType::Int16) return f(static_cast<const int16_t*>(nullptr));
-    if (dtype == DType::UInt16) return f(static_cast<const uint16_t*>(nullptr));
-  } else if constexpr (std::is_same_v<T, int64_t>) {
-    if (dtype == DType::UInt32) return f(static_cast<const uint32_t*>(nullptr));
-    if (dtype == DType::UInt64) return f(static_cast<const uint64_t*>(nullptr));
-  }
-  f(static_cast<const T*>(nullptr));
-}
 template <class F> void with_compute(DType dtype, F f) {
   switch (compute_dtype(dtype)) {
     case DType::Float64: return f(double{});
@@ -156,21 +140,6 @@ template <class F> void with_compute(DType dtype, F f) {
 
 GemmOperands oriented(const GemmPlan& p, const GemmOperands& x) {
   return p.swapped ? GemmOperands{x.b, x.a, x.c, x.bias} : x;
-}
-
-template <class T> MicroKernel<T> micro_kernel(int rows, int vectors) {
-  constexpr int kWidths = 4;  // 1, 2, 4, 8 vectors
-  static constexpr auto table = []<int... i>(std::integer_sequence<int, i...>) {
-    struct Table { MicroKernel<T> at[kMaxRows * kWidths]; };
-    constexpr auto entry = []<int kRows, int kVectors>() -> MicroKernel<T> {
-      if constexpr (kVectors <= max_vectors(kRows))
-        return micro_tile<T, kRows, kVectors>;
-      else
-        return nullptr;
-    };
-    return Table{{entry.template operator()<i / kWidths + 1, 1 << i % kWidths>()...}};
-  }(std::make_integer_sequence<int, kMaxRows * kWidths>{});
-  return table.at[(rows - 1) * kWidths + __builtin_ctz(static_cast<unsigned>(vectors))];
 }
 
 /// The part of C that a task owns: rows [i0, i1), columns [j0, j1).

@@ -5,6 +5,8 @@
 // that is what makes a row's bits independent of its neighbours.
 #pragma once
 
+#include <utility>
+
 #include "simd/vec.h"
 
 namespace pyneuro {
@@ -33,6 +35,7 @@ template <class T> struct MicroTile {
   int64_t k;
   const T* a;
   int64_t a_row, a_k;
+  const int64_t* gather;  // gathering kernels: a at step k lies gather[k] on, and a_k is not read
   const T* b;  // readable in full vectors
   int64_t b_k;
   const T* start;  // the chains so far, in full vectors, or null for 0
@@ -44,7 +47,8 @@ template <class T> struct MicroTile {
   const T* bias;  // or null
 };
 
-template <class T, int kRows, int kVectors> void micro_tile(const MicroTile<T>& tile) {
+template <class T, int kRows, int kVectors, bool kGather = false>
+void micro_tile(const MicroTile<T>& tile) {
   const MicroTile<T> t = tile;  // its own: stores to C then need not be feared to change it
   using V = Vec<T>;
   constexpr int kLanes = V::kCount;
@@ -64,6 +68,7 @@ template <class T, int kRows, int kVectors> void micro_tile(const MicroTile<T>& 
   for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * t.a_row;
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
+  const int64_t* gather = t.gather;
   // C is needed at the end; lines of B come from the second-level cache, where rows apart defeat
   // the hardware's own prefetch (on Zen 3: 79 to 89 GFLOP/s at 640^3).
 #pragma GCC unroll 16
@@ -76,15 +81,18 @@ template <class T, int kRows, int kVectors> void micro_tile(const MicroTile<T>& 
     V row[kVectors];
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) row[v] = simd::load(b + v * kLanes);
+    const int64_t at = kGather ? *gather++ : 0;
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const V x(a[r / 3][(r % 3) * a_row]);
+      const V x(a[r / 3][at + (r % 3) * a_row]);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
     }
     b += b_k;
+    if constexpr (!kGather) {
 #pragma GCC unroll 8
-    for (int g = 0; g < kGroups; ++g) a[g] += a_k;
+      for (int g = 0; g < kGroups; ++g) a[g] += a_k;
+    }
   }
   const auto load_up_to = [](const T* p, int n) {
     return n >= kLanes ? simd::load(p) : simd::load(p, n);
@@ -114,6 +122,22 @@ template <class T, int kRows, int kVectors> void micro_tile(const MicroTile<T>& 
 }
 
 template <class T> using MicroKernel = void (*)(const MicroTile<T>&);
+
+/// The kernel for a tile of 1 to kMaxRows rows and 1, 2, 4 or 8 vectors, at most max_vectors(rows).
+template <class T, bool kGather = false> MicroKernel<T> micro_kernel(int rows, int vectors) {
+  constexpr int kWidths = 4;  // 1, 2, 4, 8 vectors
+  static constexpr auto table = []<int... i>(std::integer_sequence<int, i...>) {
+    struct Table { MicroKernel<T> at[kMaxRows * kWidths]; };
+    constexpr auto entry = []<int kRows, int kVectors>() -> MicroKernel<T> {
+      if constexpr (kVectors <= max_vectors(kRows))
+        return micro_tile<T, kRows, kVectors, kGather>;
+      else
+        return nullptr;
+    };
+    return Table{{entry.template operator()<i / kWidths + 1, 1 << i % kWidths>()...}};
+  }(std::make_integer_sequence<int, kMaxRows * kWidths>{});
+  return table.at[(rows - 1) * kWidths + __builtin_ctz(static_cast<unsigned>(vectors))];
+}
 
 }  // namespace PN_SIMD_ABI
 }  // namespace pyneuro

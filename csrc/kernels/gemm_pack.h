@@ -22,6 +22,23 @@ template <class T, class S> inline Vec<T> load_compute(const S* p, int n) {
     return simd::load_as<T>(p, n);
 }
 
+/// Calls f with a null pointer to the element type of `dtype`, one that computes as T.
+template <class T, class F> void with_storage(DType dtype, F f) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (dtype == DType::Float16) return f(static_cast<const Float16*>(nullptr));
+    if (dtype == DType::BFloat16) return f(static_cast<const BFloat16*>(nullptr));
+  } else if constexpr (std::is_same_v<T, int32_t>) {
+    if (dtype == DType::Int8) return f(static_cast<const int8_t*>(nullptr));
+    if (dtype == DType::UInt8) return f(static_cast<const uint8_t*>(nullptr));
+    if (dtype == DType::Int16) return f(static_cast<const int16_t*>(nullptr));
+    if (dtype == DType::UInt16) return f(static_cast<const uint16_t*>(nullptr));
+  } else if constexpr (std::is_same_v<T, int64_t>) {
+    if (dtype == DType::UInt32) return f(static_cast<const uint32_t*>(nullptr));
+    if (dtype == DType::UInt64) return f(static_cast<const uint64_t*>(nullptr));
+  }
+  f(static_cast<const T*>(nullptr));
+}
+
 /// to[r][0, cols) = from[r][0, cols); then zeros up to `padded`, a multiple of a vector, or cols.
 template <class T, class S>
 void pack_rows(T* to, int64_t to_row, const S* from, int64_t from_row, int64_t rows, int64_t cols,

@@ -23,6 +23,9 @@ Kernel kernel(Tag<Copy>);
 template <class R> Kernel kernel(Tag<Reduce<R>>);   // reduce.cpp
 template <class E> Kernel kernel(Tag<Extreme<E>>);  // extreme.cpp
 Kernel kernel(Tag<Matmul>);                         // matmul.cpp
+Kernel kernel(Tag<Conv>);                           // conv.cpp
+Kernel kernel(Tag<ConvInputGrad>);
+Kernel kernel(Tag<ConvKernelGrad>);
 Kernel kernel(Tag<Softmax>);                        // softmax.cpp
 Kernel kernel(Tag<LogSoftmax>);
 Kernel kernel(Tag<SoftmaxGrad>);

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "ops/conv.h"
 #include "ops/custom.h"
 #include "ops/elementwise.h"
 #include "ops/index.h"
@@ -26,6 +27,7 @@ using OpTable =
     Concat<Wrap<Unary, formulas::UnaryList>::type, Wrap<Binary, formulas::BinaryList>::type,
            TypeList<Where, Cast, Copy>, Wrap<Reduce, reductions::List>::type,
            TypeList<Extreme<extremes::ArgMax>, Extreme<extremes::ArgMin>>, TypeList<Matmul>,
+           TypeList<Conv, ConvInputGrad, ConvKernelGrad>,
            TypeList<Softmax, LogSoftmax, SoftmaxGrad, LogSoftmaxGrad, Crossentropy,
                     CrossentropyGrad, SparseCrossentropy, SparseCrossentropyGrad>,
            TypeList<Reshape, Transpose, BroadcastTo, Slice, Split, Concatenate, SliceGrad,
@@ -64,7 +66,7 @@ struct OpInfo {
   size_t (*hash)(const void* op);
 };
 
-inline constexpr size_t kMaxOpSize = 256;  // room for any op on the stack
+inline constexpr size_t kMaxOpSize = 384;  // room for any op on the stack
 
 const OpInfo& op_info(int id);
 const OpInfo* find_op(std::string_view name);  // null where there is none

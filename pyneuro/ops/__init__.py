@@ -66,6 +66,12 @@ from .comparison import (
     not_equal,
     where,
 )
+from .conv import (
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    separable_conv,
+)
 from .creation import (
     arange,
     array,
@@ -192,12 +198,15 @@ __all__ = [
     "celu",
     "clip",
     "concatenate",
+    "conv",
+    "conv_transpose",
     "convert_to_numpy",
     "convert_to_tensor",
     "copy",
     "cos",
     "count_nonzero",
     "custom",
+    "depthwise_conv",
     "divide",
     "divide_no_nan",
     "dot",
@@ -274,6 +283,7 @@ __all__ = [
     "round",
     "rsqrt",
     "selu",
+    "separable_conv",
     "shape",
     "sigmoid",
     "sign",
