@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         utils,
     )
     from . import policies as dtype_policies
-    from .autograd import enable_grad, grad, no_grad, value_and_grad
+    from .autograd import GradientTape, enable_grad, grad, no_grad, value_and_grad
     from .capture import capture
     from .constraints import Constraint
     from .initializers import Initializer
@@ -55,6 +55,7 @@ __all__ = [
     "DTypePolicy",
     "FloatDTypePolicy",
     "Functional",
+    "GradientTape",
     "Initializer",
     "Input",
     "InputSpec",
@@ -106,6 +107,7 @@ _HOMES = {
     "DTypePolicy": "policies",
     "FloatDTypePolicy": "policies",
     "Functional": "models",
+    "GradientTape": "autograd",
     "Initializer": "initializers",
     "Input": "layers",
     "InputSpec": "layers",

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import functools
 import heapq
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from . import _core
+from . import _core, tree
 from .errors import GradientError, ShapeError
 
 __all__ = [
+    "GradientTape",
     "backward",
     "enable_grad",
     "grad",
@@ -368,3 +370,121 @@ def value_and_grad(
         return value, gradients[0] if single else gradients
 
     return wrapped
+
+
+class _Tapes(threading.local):
+    """The GradientTapes of this thread that are open."""
+
+    def __init__(self) -> None:
+        self.open: list[GradientTape] = []
+
+
+_tapes = _Tapes()
+
+
+class GradientTape:
+    """A region whose ops can be differentiated afterwards, as in `tf.GradientTape`.
+
+    Every op is on the tape anyway, as long as it depends on something that wants a gradient; this
+    class is for code that was written with it. A gradient taken while another tape is open can be
+    differentiated again.
+
+    Args:
+        persistent: let `gradient` be called more than once.
+        watch_accessed_variables: accepted for TensorFlow's signature; Variables that are trainable
+            always are watched.
+
+    Example:
+        >>> import pyneuro as pn
+        >>> x = pn.Variable(3.0)
+        >>> with GradientTape() as tape:
+        ...     y = x * x
+        >>> tape.gradient(y, x)
+        Tensor(6.)
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
+        self._persistent = persistent
+        self._used = False
+        self._before: bool | None = None
+
+    def __enter__(self) -> GradientTape:
+        self._before = _core.set_grad_enabled(True)
+        _tapes.open.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _tapes.open.remove(self)
+        _core.set_grad_enabled(bool(self._before))
+
+    def watch(self, tensor: Any) -> None:
+        """Want the gradient of tensors that are no Variables; before they are used.
+
+        Args:
+            tensor: a tensor that was not computed from others, or a structure of such.
+
+        Raises:
+            GradientError: something that is no floating tensor.
+        """
+        for leaf in tree.flatten(tensor):
+            if not isinstance(leaf, _core.Array) or "float" not in leaf.dtype:
+                raise GradientError(
+                    f"GradientTape.watch: expected a floating tensor, got {type(leaf).__name__}; "
+                    "make one with ops.convert_to_tensor"
+                )
+            if not leaf.requires_grad:
+                leaf.requires_grad = True
+
+    def gradient(
+        self,
+        target: Any,
+        sources: Any,
+        output_gradients: Any = None,
+        unconnected_gradients: str = "none",
+    ) -> Any:
+        """Compute the gradients of the sum of the target with respect to sources.
+
+        Args:
+            target: a tensor or a structure of them; entries are summed.
+            sources: Variables or tensors, in any structure.
+            output_gradients: gradients to start from, in the structure of the target; default 1.
+            unconnected_gradients: "none" to give `None`, "zero" to give zeros, for a source that
+                the target does not depend on.
+
+        Returns:
+            Gradients in the structure of the sources.
+
+        Raises:
+            GradientError: called twice on a tape that is not persistent, or another word for
+                `unconnected_gradients`.
+        """
+        if self._used and not self._persistent:
+            raise GradientError(
+                "GradientTape.gradient was called before on this tape; make it with "
+                "persistent=True to call it again"
+            )
+        if unconnected_gradients not in ("none", "zero"):
+            raise GradientError(
+                "GradientTape.gradient: unconnected_gradients must be 'none' or 'zero', got "
+                f"{unconnected_gradients!r}"
+            )
+        self._used = True
+        targets, wanted = tree.flatten(target), tree.flatten(sources)
+        starts = [None] * len(targets) if output_gradients is None else tree.flatten(
+            output_gradients)  # fmt: skip
+        pairs = [(t, g) for t, g in zip(targets, starts, strict=True) if t.requires_grad]
+        again = any(tape is not self or self._persistent for tape in _tapes.open)
+        found: list[Any] = [None] * len(wanted)
+        if pairs:
+            found = grad(
+                [t for t, _ in pairs],
+                wanted,
+                [_ones_like(t) if g is None else g for t, g in pairs],
+                retain_graph=self._persistent,
+                create_graph=again,
+                allow_unused=True,
+            )
+        if unconnected_gradients == "zero":
+            found = [_ones_like(s) * 0 if g is None else g
+                     for s, g in zip(wanted, found, strict=True)]  # fmt: skip
+        return tree.pack_sequence_as(sources, found) if tree.is_nested(sources) else found[0]

@@ -174,6 +174,8 @@ class Captured(Generic[P, R]):
                 key.append((tensor.shape, tensor.dtype, tensor.device))
             else:
                 key.append((type(leaf), leaf if _plain(leaf) else id(leaf)))
+        if any(t.device == "meta" or (t.requires_grad and is_grad_enabled()) for t in inputs):
+            return self._function(*args, **kwargs)  # shapes alone, or to go on the tape
         signature = (_form(args), _form(kwargs), tuple(key), is_grad_enabled())
         plan = self._plans.get(signature)
         if plan is None:

@@ -1,19 +1,17 @@
 """Masks: bool tensors that go with tensors to say which entries count, from Embedding to the loss.
 
-A tensor has no place for its mask, because hardly any has one; they are kept here beside it as
-long as it lives.
+A tensor has one place for its mask, under Keras's name `_keras_mask`; only this room knows it.
+Symbolic tensors have none: masks exist when a model runs.
 """
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 from . import tree
+from .tensor import Tensor
 
 __all__ = ["get_mask", "get_masks", "set_mask"]
-
-_masks: dict[int, tuple[weakref.ref[Any], Any]] = {}  # id of a living tensor -> (it, its mask)
 
 
 def get_mask(tensor: Any) -> Any:
@@ -25,10 +23,7 @@ def get_mask(tensor: Any) -> Any:
     Returns:
         A bool tensor that is true where entries count, or `None`.
     """
-    if not _masks:
-        return None
-    entry = _masks.get(id(tensor))
-    return entry[1] if entry is not None else None
+    return tensor._keras_mask if isinstance(tensor, Tensor) else None
 
 
 def set_mask(tensor: Any, mask: Any) -> None:
@@ -38,15 +33,7 @@ def set_mask(tensor: Any, mask: Any) -> None:
         tensor: the tensor.
         mask: a bool tensor whose axes are the first ones of the tensor, or `None` to take it away.
     """
-    key = id(tensor)
-    if mask is None:
-        _masks.pop(key, None)
-        return
-
-    def forget(_: Any, key: int = key) -> None:
-        _masks.pop(key, None)
-
-    _masks[key] = (weakref.ref(tensor, forget), mask)
+    tensor._keras_mask = mask
 
 
 def get_masks(value: Any) -> Any:
@@ -58,9 +45,9 @@ def get_masks(value: Any) -> Any:
     Returns:
         The masks in the same structure, or `None` if no tensor has one.
     """
-    if not _masks:
-        return None
+    if isinstance(value, Tensor):
+        return value._keras_mask
     if not tree.is_nested(value):
-        return get_mask(value)
+        return None
     masks = tree.map_structure(get_mask, value)
     return None if all(mask is None for mask in tree.flatten(masks)) else masks

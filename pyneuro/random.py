@@ -18,7 +18,7 @@ from .errors import ArgumentError
 from .ops import random as random_ops
 from .registry import built_in
 from .tensor import Tensor, convert
-from .variable import Variable
+from .variable import Variable, structure_changed
 
 __all__ = [
     "SeedGenerator",
@@ -127,8 +127,14 @@ def global_seed_generator() -> SeedGenerator:
     return _Global.generator
 
 
+def present_global_seed_generator() -> SeedGenerator | None:
+    """The process-wide generator, or `None` as long as nothing was drawn from it."""
+    return _Global.generator
+
+
 def reset_global_seed_generator(seed: int | None) -> None:
     """Begin the process-wide draws anew from a seed; `None`: from Python's `random` when needed."""
+    structure_changed()
     _Global.generator = None if seed is None else SeedGenerator(seed, "global_seed_generator")
 
 

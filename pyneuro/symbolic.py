@@ -125,7 +125,7 @@ class KerasTensor:
         (None, 3)
     """
 
-    __slots__ = ("_keras_mask", "dtype", "name", "output_index", "record", "shape")
+    __slots__ = ("dtype", "name", "output_index", "record", "shape")
     __array_priority__ = 2000
 
     def __init__(
@@ -136,7 +136,6 @@ class KerasTensor:
         self.name = name or naming.auto_name("keras_tensor")
         self.record: Any = None
         self.output_index = 0
-        self._keras_mask: Any = None
 
     @property
     def ndim(self) -> int:
@@ -245,10 +244,7 @@ def _probe(function: Callable[..., Any], args: Any, kwargs: Any, unknown: int) -
         if not isinstance(leaf, KerasTensor):
             return leaf
         shape = tuple(unknown if size is None else size for size in leaf.shape)
-        tensor = empty_meta(shape, leaf.dtype)
-        if isinstance(leaf._keras_mask, KerasTensor):
-            tensor._keras_mask = meta(leaf._keras_mask)
-        return tensor
+        return empty_meta(shape, leaf.dtype)
 
     args, kwargs = tree.map_structure(meta, (args, kwargs))
     with (

@@ -15,9 +15,25 @@ from . import _core, config, naming
 from .errors import ArgumentError, DTypeError, ShapeError
 from .tensor import Tensor, _text, apply, convert
 
-__all__ = ["StateScope", "Variable", "assign_all"]
+__all__ = ["StateScope", "Variable", "assign_all", "structure_changed", "structure_version"]
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+class _Structure:
+    """Stands for how things are; another object after each change."""
+
+    version: object = object()
+
+
+def structure_changed() -> None:
+    """Say that something has changed which no tensor shows: recordings made before do not hold."""
+    _Structure.version = object()
+
+
+def structure_version() -> object:
+    """An object that stays the same as long as nothing has changed in that way."""
+    return _Structure.version
 
 
 class _Scopes(threading.local):
@@ -143,6 +159,8 @@ class Variable(Tensor):
 
     @trainable.setter
     def trainable(self, on: bool) -> None:
+        if bool(on) != self.__dict__.get("_trainable", bool(on)):
+            structure_changed()
         self._trainable = bool(on)
         self.requires_grad = self._trainable and self.dtype in _FLOATS
 

@@ -6,6 +6,7 @@ steps.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import ArrayData, Batch, class_weights, to_arrays, unpack_x_y_sample_weight
+from .workers import fetch
 
 __all__ = ["Epochs", "IterableData", "PyDataset", "SequenceData", "make_data"]
 
@@ -24,12 +26,15 @@ class PyDataset:
     y)` or `(x, y, sample_weight)`); it may define `on_epoch_begin` and `on_epoch_end`.
 
     Args:
-        workers: only 1: batches are made in this thread.
-        use_multiprocessing: only `False`.
-        max_queue_size: accepted for Keras's signature; there is no queue.
+        workers: how many threads or processes make batches ahead of the training. With 1, and
+            without processes, each batch is made when it is its turn, in the training's thread.
+        use_multiprocessing: make batches in processes, for work that holds Python's lock; the
+            dataset and its batches must be picklable, and what a process changes in its copy of
+            the dataset is lost.
+        max_queue_size: how many batches are made ahead.
 
     Raises:
-        ValueError: more workers or processes were asked for.
+        ValueError: numbers below 1.
 
     Example:
         >>> class Squares(PyDataset):
@@ -45,10 +50,10 @@ class PyDataset:
     def __init__(
         self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
     ) -> None:
-        if workers > 1 or use_multiprocessing:
+        if workers < 1 or max_queue_size < 1:
             raise ValueError(
-                "PyDataset: batches are made in this thread; leave workers at 1 and "
-                "use_multiprocessing at False"
+                "PyDataset: workers and max_queue_size must be numbers >= 1, got "
+                f"{workers!r} and {max_queue_size!r}"
             )
         self.workers, self.use_multiprocessing = workers, use_multiprocessing
         self.max_queue_size = max_queue_size
@@ -106,7 +111,7 @@ class SequenceData:
         floatx: str | None = None,
         class_weight: Mapping[int, float] | None = None,
     ) -> None:
-        self._sequence, self._shuffle, self._seed = sequence, bool(shuffle), seed
+        self._sequence, self._shuffle, self.seed = sequence, bool(shuffle), seed
         self._floatx, self._class_weight = floatx, class_weight
 
     @property
@@ -125,9 +130,9 @@ class SequenceData:
         else:
             order = range(count)
             if self._shuffle:
-                order = np.random.default_rng((self._seed, number)).permutation(count).tolist()
-        for index in order:
-            batch = unpack_x_y_sample_weight(self._sequence[index])
+                order = np.random.default_rng((self.seed, number)).permutation(count).tolist()
+        for item in fetch(self._sequence, order):
+            batch = unpack_x_y_sample_weight(item)
             arrays = tuple(to_arrays(part, self._floatx) for part in batch)
             yield _weighted(arrays, self._class_weight)
 
@@ -166,6 +171,12 @@ class IterableData:
     ) -> None:
         self._source, self._floatx, self._class_weight = source, floatx, class_weight
         self.restarts = not isinstance(source, Iterator)
+        self._put_back: list[Batch] = []
+        self.seed = 0  # nothing depends on it: the source has an order of its own
+
+    def put_back(self, batch: Batch) -> None:
+        """Have a batch that was taken come once more, first."""
+        self._put_back.append(batch)
 
     @property
     def num_batches(self) -> int | None:
@@ -174,6 +185,8 @@ class IterableData:
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; what is left of them, for a generator."""
+        waiting, self._put_back = self._put_back, []
+        yield from waiting
         for item in self._source:
             batch = unpack_x_y_sample_weight(item)
             arrays = tuple(to_arrays(part, self._floatx) for part in batch)
@@ -279,21 +292,45 @@ class Epochs:
         """The steps of an epoch, where they are known."""
         return self._steps if self._steps is not None else self.data.num_batches
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch.
 
         Args:
             epoch: the number of the epoch.
+            start: how many of them to pass over.
 
         Yields:
             `(x, y, sample_weight)`.
         """
         self.data.on_epoch_begin()
-        if self._steps is None:
-            yield from self.data.epoch(epoch)
-        else:
-            yield from self._counted(epoch)
+        batches = self.data.epoch(epoch) if self._steps is None else self._counted(epoch)
+        yield from itertools.islice(batches, start, None)
         self.data.on_epoch_end()
+
+    def first(self) -> Batch:
+        """The first batch, which will come once more when its turn is.
+
+        Raises:
+            ValueError: there is none.
+        """
+        batch: Batch | None = next(iter(self.data.epoch(0)), None)
+        if batch is None:
+            raise ValueError("there is no data: the dataset has no batches")
+        if not self.data.restarts:
+            self.data.put_back(batch)
+        return batch
+
+    def skip(self, first: int, epoch: int) -> None:
+        """Pass over epochs, so that the next one has the batches that it would have had.
+
+        Args:
+            first: the epoch that the training began with.
+            epoch: the epoch that comes next.
+        """
+        if self._steps is not None:
+            for number in range(first, epoch):
+                for _ in self._counted(number):
+                    pass
 
     def _counted(self, epoch: int) -> Iterator[Batch]:
         steps = self._steps or 0

@@ -328,7 +328,10 @@ class Layer(Tracker):
         tensor: Tensor = x if isinstance(x, Tensor) else convert(x)
         if self._cast_to is None or tensor.dtype == self._cast_to or not is_float(tensor.dtype):
             return tensor
-        return ops.cast(tensor, self._cast_to)
+        outputs = ops.cast(tensor, self._cast_to)
+        if (mask := get_mask(tensor)) is not None:
+            set_mask(outputs, mask)
+        return outputs
 
     def cast_weight(self, weight: Any) -> Any:
         """A weight in the compute dtype; itself unless the policy is a mixed one.
@@ -349,10 +352,10 @@ class Layer(Tracker):
     ) -> Any:
         """Give the masks that inputs carry to `call` arguments of their names; the first's mask."""
         if not args:
-            return None
+            return get_masks(kwargs.get(signature.first or ""))
         previous = get_masks(args[0])
         for name, mask_name in signature.masks:
-            if mask_name in kwargs:
+            if mask_name in kwargs or mask_name in signature.names[: len(args)]:
                 continue
             position = signature.names.index(name)
             value = args[position] if position < len(args) else kwargs.get(name)

@@ -11,7 +11,7 @@ from ..errors import ArgumentError, ShapeError
 from ..registry import built_in
 from .base import InputSpec, Layer
 
-__all__ = ["Flatten", "Reshape"]
+__all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
 
 
 @built_in("layer")
@@ -99,3 +99,76 @@ class Reshape(Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "target_shape": self.target_shape}
+
+
+@built_in("layer")
+class Permute(Layer):
+    """Puts the axes of each sample in another order.
+
+    Args:
+        dims: the axes in their new order, counted from 1; the batch axis stays first.
+        **kwargs: name, dtype, as for every layer.
+
+    Raises:
+        ArgumentError: `dims` is no permutation of 1, 2, ....
+        ShapeError: on call, another rank.
+
+    Example:
+        >>> import numpy as np
+        >>> Permute((2, 1))(np.ones((5, 3, 4), "float32")).shape
+        (5, 4, 3)
+    """
+
+    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ArgumentError(
+                f"Permute: dims must hold each of 1 ... {len(self.dims)} once, got {self.dims}"
+            )
+        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Permute the axes."""
+        return ops.transpose(inputs, (0, *self.dims))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "dims": self.dims}
+
+
+@built_in("layer")
+class RepeatVector(Layer):
+    """Repeats each sample: (N, C) becomes (N, n, C).
+
+    Args:
+        n: how often.
+        **kwargs: name, dtype, as for every layer.
+
+    Raises:
+        ArgumentError: `n` is not a whole number.
+        ShapeError: on call, another rank than 2.
+
+    Example:
+        >>> import numpy as np
+        >>> RepeatVector(3)(np.ones((5, 4), "float32")).shape
+        (5, 3, 4)
+    """
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise ArgumentError(f"RepeatVector: n must be a whole number >= 0, got {n!r}")
+        self.n = n
+        self.input_spec = InputSpec(ndim=2)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Repeat."""
+        size, channels = inputs.shape
+        return ops.broadcast_to(ops.expand_dims(inputs, 1), (size, self.n, channels))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "n": self.n}

@@ -18,7 +18,7 @@ from ..errors import ArgumentError, ShapeError
 from ..random import SeedGenerator
 from ..registry import claim_weight
 from ..tensor import Tensor
-from ..variable import Variable
+from ..variable import Variable, structure_changed
 
 __all__ = ["Tracker"]
 
@@ -68,6 +68,11 @@ class Tracker:
     # Attributes that hold layers for other reasons than owning them.
     _untracked: frozenset[str] = frozenset({"_init_args", "_inbound_nodes", "optimizer"})
 
+    # Attributes that no computation depends on.
+    _passing: frozenset[str] = frozenset(
+        {"history", "stop_training", "stop_evaluating", "stop_predicting"}
+    )
+
     name: str
     variable_dtype: str
     _own_trainable: list[Variable]
@@ -97,6 +102,8 @@ class Tracker:
             elif "_children" in state and name in state["_children"]:
                 del state["_children"][name]
             self._untrack_variable(state.get(name), value)
+        if state.get("built") and name not in self._passing and state.get(name, self) is not value:
+            structure_changed()
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:

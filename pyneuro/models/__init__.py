@@ -7,6 +7,7 @@ from typing import Any
 
 from ..registry import deserialize_keras_object
 from ..saving.archive import load_model, save_model
+from .cloning import clone_model
 from .functional import Functional
 from .model import Model
 from .sequential import Sequential
@@ -20,28 +21,6 @@ __all__ = [
     "model_from_json",
     "save_model",
 ]
-
-
-def clone_model(model: Model) -> Model:
-    """Make a model of the same architecture with new weights.
-
-    Args:
-        model: the model.
-
-    Returns:
-        A new model; not compiled.
-
-    Example:
-        >>> from pyneuro import Input, layers
-        >>> model = Sequential([Input((2,)), layers.Dense(1)])
-        >>> clone_model(model).count_params()
-        3
-    """
-    clone: Model = type(model).from_config(model.get_config())
-    build_config = model.get_build_config()
-    if build_config is not None:
-        clone.build_from_config(build_config)
-    return clone
 
 
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Model:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import ops, symbolic, tree
-from ..errors import ArgumentError, FileFormatError, ShapeError
+from .. import symbolic, tree
+from ..errors import ArgumentError, FileFormatError
 from ..layers.input import Input, InputLayer
 from ..registry import built_in, deserialize_keras_object, serialize_keras_object
 from ..symbolic import KerasTensor, LayerCall, OpCall
-from ..tensor import Tensor, convert
-from .graph import Graph
+from .graph import Graph, fit_input
 from .model import Model
 
 __all__ = ["Functional"]
@@ -152,7 +151,7 @@ class Functional(Model):
             Tensors in the structure of the model's outputs.
         """
         values = [
-            self._fit(value, tensor)
+            fit_input(self.name, value, tensor)
             for value, tensor in zip(self._flat_inputs(inputs), self._graph.inputs, strict=True)
         ]
         results = self._graph.run(values)
@@ -181,31 +180,6 @@ class Functional(Model):
                 f"{self.input_names}, but {len(flat)} came"
             )
         return flat
-
-    def _fit(self, value: Any, tensor: KerasTensor) -> Any:
-        """A value with the rank and dtype of a symbolic input, or ShapeError."""
-        if value is None:
-            if getattr(tensor.record.layer, "optional", False):
-                return None
-            raise ArgumentError(f"{self.name}: the input {tensor.name!r} is None")
-        if isinstance(value, KerasTensor):
-            return value
-        x = value if isinstance(value, Tensor) else convert(value)
-        expected, shape = tensor.shape, x.shape
-        if shape != expected:
-            if len(shape) == len(expected) + 1 and shape[-1] == 1:
-                x = ops.squeeze(x, axis=-1)
-            elif len(shape) == len(expected) - 1 and expected[-1] == 1:
-                x = ops.expand_dims(x, -1)
-            fits = len(x.shape) == len(expected) and all(
-                e is None or e == s for e, s in zip(expected, x.shape, strict=True)
-            )
-            if not fits:
-                raise ShapeError(
-                    f"{self.name}: the input {tensor.name!r} has {x.dtype} {tuple(shape)}, but "
-                    f"{tensor.dtype} {expected} was expected"
-                )
-        return x if x.dtype == tensor.dtype else ops.cast(x, tensor.dtype)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Shape and dtype of the outputs for symbolic inputs."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import tree
-from ..errors import ArgumentError
+from .. import ops, tree
+from ..errors import ArgumentError, ShapeError
+from ..masks import get_mask, set_mask
 from ..symbolic import KerasTensor, LayerCall, OpCall, substitute
+from ..tensor import Tensor, convert
 
-__all__ = ["Graph"]
+__all__ = ["Graph", "fit_input"]
 
 
 class _Step:
@@ -186,3 +188,47 @@ def operation(record: Any) -> Any:
 def is_op(record: Any) -> bool:
     """Whether a record is a call of a public function."""
     return isinstance(record, OpCall)
+
+
+def fit_input(model: str, value: Any, tensor: KerasTensor) -> Any:
+    """A value with the rank and dtype that a model's symbolic input says.
+
+    Args:
+        model: the model's name, for messages.
+        value: a tensor or array; `None` for an optional input.
+        tensor: the symbolic input.
+
+    Returns:
+        A tensor; an axis of size one at the end is added or taken away where that is what differs.
+
+    Raises:
+        ShapeError: another rank or size.
+        ArgumentError: `None` for an input that is not optional.
+    """
+    if value is None:
+        if getattr(tensor.record.layer, "optional", False):
+            return None
+        raise ArgumentError(f"{model}: the input {tensor.name!r} is None")
+    if isinstance(value, KerasTensor):
+        return value
+    x = given = value if isinstance(value, Tensor) else convert(value)
+    expected, shape = tensor.shape, x.shape
+    if shape != expected:
+        if len(shape) == len(expected) + 1 and shape[-1] == 1:
+            x = ops.squeeze(x, axis=-1)
+        elif len(shape) == len(expected) - 1 and expected[-1] == 1:
+            x = ops.expand_dims(x, -1)
+        fits = len(x.shape) == len(expected) and all(
+            e is None or e == s for e, s in zip(expected, x.shape, strict=True)
+        )
+        if not fits:
+            raise ShapeError(
+                f"{model}: the input {tensor.name!r} has {x.dtype} {tuple(shape)}, but "
+                f"{tensor.dtype} {expected} was expected"
+            )
+    if x.dtype != tensor.dtype:
+        x = ops.cast(x, tensor.dtype)
+    mask = get_mask(given)
+    if mask is not None and x is not given:
+        set_mask(x, mask)
+    return x

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .. import ops, tree
+from .. import tree
 from ..errors import ArgumentError, DeviceError
 from ..layers.base import Layer
 from ..layers.input import InputLayer
 from ..registry import built_in, deserialize_keras_object, serialize_keras_object
 from ..symbolic import KerasTensor, compute_spec
+from .graph import fit_input
 from .model import Model
 
 __all__ = ["Sequential"]
@@ -183,9 +184,8 @@ class Sequential(Model):
         """
         stack = self._stack
         if stack and isinstance(stack[0], InputLayer):
-            dtype = stack[0].dtype
-            if not tree.is_nested(inputs) and inputs.dtype != dtype:
-                inputs = ops.cast(inputs, dtype)
+            if not tree.is_nested(inputs):
+                inputs = fit_input(self.name, inputs, stack[0].output)
             stack = stack[1:]
         for layer in stack:
             inputs = layer(inputs)

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import optimizers, training
 from ..errors import ArgumentError
-from ..training import Recipe, Results, total_loss
+from ..training import Recipe, Replay, Results, total_loss
 
 __all__ = ["Trainer"]
 
@@ -109,6 +109,9 @@ class Trainer:
             on_nonfinite=on_nonfinite,
             output_names=self._output_names(),
         )
+        recipe = state["_recipe"]
+        state["_replay"] = Replay(self, recipe, run_eagerly, training.train_step)
+        state["_test_replay"] = Replay(self, recipe, run_eagerly, training.test_step)
         self.stop_training = False
 
     def _output_names(self) -> list[str] | None:
@@ -158,6 +161,38 @@ class Trainer:
     def get_metrics_result(self) -> Any:
         """The results of the metrics so far, a mapping by name that is read when looked at."""
         return Results(lambda: self.metrics)
+
+    def _train_step(self, data: Any) -> Any:
+        """The training step of the loops: replayed natively, unless `train_step` is overridden."""
+        if type(self).train_step is not Trainer.train_step or "train_step" in self.__dict__:
+            return self.train_step(data)
+        return self.__dict__["_replay"](self, data)
+
+    def _test_step(self, data: Any) -> Any:
+        """The evaluation step of the loops: replayed natively, unless `test_step` is overridden."""
+        if type(self).test_step is not Trainer.test_step or "test_step" in self.__dict__:
+            return self.test_step(data)
+        return self.__dict__["_test_replay"](self, data)
+
+    @property
+    def replay_reasons(self) -> list[str]:
+        """Why training steps run op by op in Python; empty where they are replayed natively.
+
+        `fit` records its steps and replays them, to the same bits. Steps that look at values they
+        have computed (`float(t)`, `t.numpy()`, `if t:`), an overridden `train_step` and
+        `run_eagerly=True` run in Python.
+
+        Example:
+            >>> from pyneuro import Input, Sequential, layers
+            >>> model = Sequential([Input((1,)), layers.Dense(1)])
+            >>> model.compile("sgd", "mse", run_eagerly=True)
+            >>> model.replay_reasons
+            ['compile() was given run_eagerly=True']
+        """
+        if type(self).train_step is not Trainer.train_step or "train_step" in self.__dict__:
+            return ["train_step is overridden"]
+        replay = self.__dict__.get("_replay")
+        return [] if replay is None else list(replay.reasons)
 
     # -- steps: to be overridden ------------------------------------------------------------------
 

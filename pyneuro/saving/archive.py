@@ -171,10 +171,7 @@ def load_model(
     try:
         with custom_object_scope(custom_objects or {}):
             return rebuild_model(info, arrays, compile)
-    except FileFormatError as error:
-        error.add_note(f"while loading {path}")
-        raise
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
+    except Exception as error:  # whatever a tampered config brings about
         if type(error).__module__.startswith("pyneuro"):
             error.add_note(f"while loading {path}")
             raise

@@ -9,12 +9,14 @@ from .loop import (
     train_on_batch,
 )
 from .recipe import CompileLoss, CompileMetrics, Recipe, total_loss
+from .replay import Replay
 from .step import Results, predict_step, test_step, train_step
 
 __all__ = [
     "CompileLoss",
     "CompileMetrics",
     "Recipe",
+    "Replay",
     "Results",
     "evaluate",
     "fit",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
+
 from .. import losses as losses_module
 from .. import metrics as metrics_module
 from .. import ops, tree
@@ -292,6 +294,7 @@ class Recipe:
         for name, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             _check_metrics(name, value)
         _check_loss(loss)
+        _check_loss_weights(loss_weights)
         self.given, self.optimizer = given, optimizer
         self.steps_per_execution, self.on_nonfinite = steps_per_execution, on_nonfinite
         self.loss_tracker = Mean(name="loss")
@@ -322,6 +325,17 @@ def _check_loss(loss: Any) -> None:
             raise ArgumentError(
                 f"compile: loss must be a name, a function or a Loss, got {identifier!r}"
             )
+
+
+def _check_loss_weights(loss_weights: Any) -> None:
+    for weight in tree.flatten(loss_weights):
+        if weight is not None and (isinstance(weight, str) or callable(weight)):
+            raise ArgumentError(
+                f"compile: loss_weights must hold numbers, got {loss_weights!r}; it is the third "
+                "argument of compile(), so give metrics by name: metrics=[...]"
+            )
+        if weight is not None and not isinstance(weight, (int, float, np.number)):
+            raise ArgumentError(f"compile: loss_weights must hold numbers, got {weight!r}")
 
 
 def _check_metrics(argument: str, given: Any) -> None:

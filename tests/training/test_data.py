@@ -127,7 +127,7 @@ def test_sequences() -> None:
     with pytest.raises(ValueError, match="y cannot be given"):
         data.make_data(halves, Y)
     with pytest.raises(ValueError, match="workers"):
-        data.PyDataset(workers=4)
+        data.PyDataset(workers=0)
 
 
 def test_generators_go_on_where_they_were() -> None:
