@@ -127,6 +127,11 @@ def global_seed_generator() -> SeedGenerator:
     return _Global.generator
 
 
+def present_global_seed_generator() -> SeedGenerator | None:
+    """The process-wide generator, or `None` as long as nothing was drawn from it."""
+    return _Global.generator
+
+
 def reset_global_seed_generator(seed: int | None) -> None:
     """Begin the process-wide draws anew from a seed; `None`: from Python's `random` when needed."""
     structure_changed()

@@ -26,6 +26,11 @@ class Callback:
 
     # Whether batch events may get a mapping that only reads the device when it is looked at.
     reads_logs_lazily = False
+    # Whether it hears of events after all others.
+    runs_last = False
+    # Attributes that decide how it goes on, kept by `BackupAndRestore`: plain values, or lists of
+    # arrays.
+    kept: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
@@ -141,6 +146,7 @@ class CallbackList:
         self.callbacks.extend(extra)
         if add_history and not any(isinstance(c, History) for c in self.callbacks):
             self.callbacks.append(History())
+        self.callbacks.sort(key=lambda c: getattr(c, "runs_last", False))
         for callback in self.callbacks:
             if model is not None:
                 callback.set_model(model)
@@ -284,6 +290,8 @@ class History(Callback):
         >>> history.history
         {'loss': [0.5]}
     """
+
+    kept = ("history", "epoch")
 
     def __init__(self) -> None:
         super().__init__()

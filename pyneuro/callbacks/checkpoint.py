@@ -35,6 +35,8 @@ class ModelCheckpoint(MonitorCallback):
         True
     """
 
+    kept = ("best", "_batches")
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -104,6 +104,8 @@ class EarlyStopping(MonitorCallback):
         3
     """
 
+    kept = ("best", "best_epoch", "best_weights", "stopped_epoch", "wait")
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -269,7 +269,7 @@ class ArrayData:
         self.num_batches: int | None = -(-self.size // self.batch_size)
         if shuffle not in (True, False, "batch"):
             raise ValueError(f"shuffle must be True, False or 'batch', got {shuffle!r}")
-        self._shuffle, self._seed, self._floatx = shuffle, seed, floatx
+        self._shuffle, self.seed, self._floatx = shuffle, seed, floatx
 
     @property
     def data(self) -> Batch:
@@ -308,7 +308,7 @@ class ArrayData:
     def _order(self, number: int) -> np.ndarray | None:
         if not self._shuffle:
             return None
-        generator = np.random.default_rng((self._seed, number))
+        generator = np.random.default_rng((self.seed, number))
         if self._shuffle != "batch":
             return generator.permutation(self.size)
         whole = self.size // self.batch_size

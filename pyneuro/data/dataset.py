@@ -6,6 +6,7 @@ steps.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
@@ -110,7 +111,7 @@ class SequenceData:
         floatx: str | None = None,
         class_weight: Mapping[int, float] | None = None,
     ) -> None:
-        self._sequence, self._shuffle, self._seed = sequence, bool(shuffle), seed
+        self._sequence, self._shuffle, self.seed = sequence, bool(shuffle), seed
         self._floatx, self._class_weight = floatx, class_weight
 
     @property
@@ -129,7 +130,7 @@ class SequenceData:
         else:
             order = range(count)
             if self._shuffle:
-                order = np.random.default_rng((self._seed, number)).permutation(count).tolist()
+                order = np.random.default_rng((self.seed, number)).permutation(count).tolist()
         for item in fetch(self._sequence, order):
             batch = unpack_x_y_sample_weight(item)
             arrays = tuple(to_arrays(part, self._floatx) for part in batch)
@@ -170,6 +171,12 @@ class IterableData:
     ) -> None:
         self._source, self._floatx, self._class_weight = source, floatx, class_weight
         self.restarts = not isinstance(source, Iterator)
+        self._put_back: list[Batch] = []
+        self.seed = 0  # nothing depends on it: the source has an order of its own
+
+    def put_back(self, batch: Batch) -> None:
+        """Have a batch that was taken come once more, first."""
+        self._put_back.append(batch)
 
     @property
     def num_batches(self) -> int | None:
@@ -178,6 +185,8 @@ class IterableData:
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; what is left of them, for a generator."""
+        waiting, self._put_back = self._put_back, []
+        yield from waiting
         for item in self._source:
             batch = unpack_x_y_sample_weight(item)
             arrays = tuple(to_arrays(part, self._floatx) for part in batch)
@@ -283,21 +292,45 @@ class Epochs:
         """The steps of an epoch, where they are known."""
         return self._steps if self._steps is not None else self.data.num_batches
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch.
 
         Args:
             epoch: the number of the epoch.
+            start: how many of them to pass over.
 
         Yields:
             `(x, y, sample_weight)`.
         """
         self.data.on_epoch_begin()
-        if self._steps is None:
-            yield from self.data.epoch(epoch)
-        else:
-            yield from self._counted(epoch)
+        batches = self.data.epoch(epoch) if self._steps is None else self._counted(epoch)
+        yield from itertools.islice(batches, start, None)
         self.data.on_epoch_end()
+
+    def first(self) -> Batch:
+        """The first batch, which will come once more when its turn is.
+
+        Raises:
+            ValueError: there is none.
+        """
+        batch: Batch | None = next(iter(self.data.epoch(0)), None)
+        if batch is None:
+            raise ValueError("there is no data: the dataset has no batches")
+        if not self.data.restarts:
+            self.data.put_back(batch)
+        return batch
+
+    def skip(self, first: int, epoch: int) -> None:
+        """Pass over epochs, so that the next one has the batches that it would have had.
+
+        Args:
+            first: the epoch that the training began with.
+            epoch: the epoch that comes next.
+        """
+        if self._steps is not None:
+            for number in range(first, epoch):
+                for _ in self._counted(number):
+                    pass
 
     def _counted(self, epoch: int) -> Iterator[Batch]:
         steps = self._steps or 0

@@ -98,6 +98,7 @@ class Optimizer:
         self.built = False
         self._variables: list[Variable] = []
         self._trainable_variables: list[Variable] = []
+        self._is_swapped = False  # whether the weights hold the averages and the other way round
         self._positions: dict[int, int] = {}
         self._no_decay: set[int] = set()
         self.iterations = self._own_variable(0, "int64", "iterations")
@@ -429,14 +430,21 @@ class Optimizer:
     def _overwrite_with_average(self) -> None:
         assign(self._trainable_variables, self._averages)
 
+    def swap_with_average(self) -> None:
+        """Swap the weights with their averages; once more swaps back."""
+        weights, averages = self._trainable_variables, self._averages
+        assign([*weights, *averages], [v.value for v in (*averages, *weights)])
+        self._is_swapped = not self._is_swapped
+
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """Put the average in place of the weights, where one is kept; `fit` calls it at its end.
 
         Args:
             var_list: the weights.
         """
-        if self.use_ema and self.built:
+        if self.use_ema and self.built and not self._is_swapped:
             self._overwrite_with_average()
+        self._is_swapped = False
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`.

@@ -18,6 +18,7 @@ from ..data import class_weights as weights_of_classes
 from ..data import pack_x_y_sample_weight as pack
 from ..errors import ArgumentError
 from ..random import make_default_seed
+from .progress import Progress
 from .step import check_compiled, read
 
 __all__ = ["evaluate", "fit", "predict", "predict_on_batch", "test_on_batch", "train_on_batch"]
@@ -111,12 +112,18 @@ def fit(
     )
     callbacks = _callback_list(model, callbacks, verbose, True, epochs=epochs, steps=train.steps)
     model.stop_training = False
+    progress = Progress(model, train, seed, initial_epoch)
+    progress.callbacks, progress.validates = callbacks.callbacks, validation is not None
+    model.__dict__["training_progress"] = progress
     callbacks.on_train_begin()
+    progress.skip()
     logs: dict[str, Any] = {}
-    for epoch in range(initial_epoch, epochs):
-        model.reset_metrics()
+    for epoch in range(progress.epoch, epochs):
+        start = progress.step if epoch == progress.epoch else 0
+        if start == 0:
+            model.reset_metrics()
         callbacks.on_epoch_begin(epoch)
-        logs = _train_epoch(model, train, epoch, callbacks)
+        logs = _train_epoch(model, train, epoch, callbacks, start)
         if validation is not None and _is_validated(epoch, validation_freq):
             results = _test_epoch(model, validation, callbacks)
             logs = dict(sorted({**logs, **{f"val_{k}": v for k, v in results.items()}}.items()))
@@ -128,13 +135,17 @@ def fit(
         if finalize is not None:
             finalize(model.trainable_variables)
     callbacks.on_train_end(logs)
+    del model.__dict__["training_progress"]
     return callbacks.history
 
 
-def _train_epoch(model: Any, epochs: Epochs, epoch: int, callbacks: CallbackList) -> dict[str, Any]:
+def _train_epoch(
+    model: Any, epochs: Epochs, epoch: int, callbacks: CallbackList, start: int
+) -> dict[str, Any]:
+    """The steps of an epoch from `start` on; its results."""
     size, train_step = model.recipe.steps_per_execution, model._train_step
-    step, logs = 0, {}
-    for group in _groups(epochs.batches(epoch), size):
+    step, logs = start, model.get_metrics_result() if start else {}
+    for group in _groups(epochs.batches(epoch, start), size):
         callbacks.on_train_batch_begin(step)
         for x, y, weight in group:
             logs = train_step(pack(x, y, weight))
