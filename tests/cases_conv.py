@@ -165,7 +165,7 @@ GEOMETRIES = (
     Geometry((2, 4, 4, 0), (3, 3), 3, bias=True),
     Geometry((2, 4, 4, 2), (3, 3), 0),
 )
-LARGE = Geometry((3, 29, 30, 34), (3, 3), 70, padding=(1, 1, 1, 1), bias=True)
+LARGE = Geometry((19, 14, 15, 34), (3, 3), 70, padding=(1, 1, 1, 1), bias=True)
 
 SPECIALS = (math.nan, math.inf, -math.inf, -0.0, 0.0, 1.0, -1.0, 0.5)
 PLAIN = {"strides": (1,), "dilations": (1,), "padding": (0, 0), "groups": 1}
