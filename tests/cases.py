@@ -12,6 +12,7 @@ import numpy as np
 import references as ref
 from cases_conv import CONV
 from cases_memory import MEMORY
+from cases_pool import POOL
 from cases_state import STATE
 from references import ALL, FLOATS, NUMBERS
 from rows import Bad, Case, In, Sample, awkward_sample, sample
@@ -406,4 +407,4 @@ MATMUL = Case(
 )
 
 
-CASES = (*UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *MEMORY, *STATE)
+CASES = (*UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL, *MEMORY, *STATE)

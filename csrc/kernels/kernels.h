@@ -26,6 +26,11 @@ Kernel kernel(Tag<Matmul>);                         // matmul.cpp
 Kernel kernel(Tag<Conv>);                           // conv.cpp
 Kernel kernel(Tag<ConvInputGrad>);
 Kernel kernel(Tag<ConvKernelGrad>);
+Kernel kernel(Tag<MaxPool>);  // pool.cpp
+Kernel kernel(Tag<MaxPoolGrad>);
+Kernel kernel(Tag<MaxPoolTake>);
+Kernel kernel(Tag<AveragePool>);
+Kernel kernel(Tag<AveragePoolGrad>);
 Kernel kernel(Tag<Softmax>);                        // softmax.cpp
 Kernel kernel(Tag<LogSoftmax>);
 Kernel kernel(Tag<SoftmaxGrad>);

@@ -11,6 +11,7 @@
 #include "ops/index.h"
 #include "ops/manipulation.h"
 #include "ops/matmul.h"
+#include "ops/pool.h"
 #include "ops/random.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
@@ -28,6 +29,7 @@ using OpTable =
            TypeList<Where, Cast, Copy>, Wrap<Reduce, reductions::List>::type,
            TypeList<Extreme<extremes::ArgMax>, Extreme<extremes::ArgMin>>, TypeList<Matmul>,
            TypeList<Conv, ConvInputGrad, ConvKernelGrad>,
+           TypeList<MaxPool, MaxPoolGrad, MaxPoolTake, AveragePool, AveragePoolGrad>,
            TypeList<Softmax, LogSoftmax, SoftmaxGrad, LogSoftmaxGrad, Crossentropy,
                     CrossentropyGrad, SparseCrossentropy, SparseCrossentropyGrad>,
            TypeList<Reshape, Transpose, BroadcastTo, Slice, Split, Concatenate, SliceGrad,

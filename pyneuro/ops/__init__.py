@@ -152,6 +152,7 @@ from .matmul import (
     outer,
     tensordot,
 )
+from .pool import average_pool, max_pool
 from .reduce import (
     all,
     amax,
@@ -190,6 +191,7 @@ __all__ = [
     "argmax",
     "argmin",
     "array",
+    "average_pool",
     "binary_crossentropy",
     "broadcast_to",
     "cast",
@@ -256,6 +258,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "min",
