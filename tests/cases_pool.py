@@ -107,7 +107,7 @@ GEOMETRIES: tuple[Geometry, ...] = (
     geometry((1, 1, 1, 1), (1, 1)),
 )
 WIDE = geometry((1, 20, 17, 2), (18, 16), (1, 1))  # 288 places: more than a byte counts
-LARGE = geometry((16, 30, 30, 24), (3, 3), (2, 2), (0, 1, 0, 1))
+LARGE = geometry((20, 26, 30, 24), (3, 3), (2, 2), (0, 1, 0, 1))
 
 
 def y_shape(case: Geometry) -> tuple[int, ...]:

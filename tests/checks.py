@@ -369,7 +369,14 @@ def second_gradients(
     for t in targets:
         t.requires_grad = True
     outputs = as_list(apply(case.op, *given, **fields_of(case, sample, "float64")))
-    first = autograd.grad(outputs, targets[: len(wrt)], begin, create_graph=True, allow_unused=True)
+    floating = [i for i, y in enumerate(outputs) if y.dtype == "float64"]
+    first = autograd.grad(
+        [outputs[i] for i in floating],
+        targets[: len(wrt)],
+        [begin[i] for i in floating],
+        create_graph=True,
+        allow_unused=True,
+    )
     tracked = [
         (g, convert(w))
         for g, w in zip(first, weights, strict=True)

@@ -227,7 +227,6 @@ class _Conv(_Convolution):
         return {**super().get_config(), "filters": self.filters, "groups": self.groups}
 
 
-
 @built_in("layer", "Convolution1D")
 class Conv1D(_Conv):
     """Convolution along one axis, of sequences (N, steps, C).

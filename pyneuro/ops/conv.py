@@ -261,7 +261,9 @@ class _Call(NamedTuple):
 
     def restore(self, y: Tensor) -> Tensor:
         """The output as the data format has it."""
-        return apply("transpose", y, axes=(0, y.ndim - 1, *range(1, y.ndim - 1))) if self.first else y
+        return (
+            apply("transpose", y, axes=(0, y.ndim - 1, *range(1, y.ndim - 1))) if self.first else y
+        )
 
     def fields(self, groups: int) -> dict[str, Any]:
         """The native op's fields."""
