@@ -135,7 +135,8 @@ def separable_conv(
 
     Example:
         >>> import numpy as np
-        >>> separable_conv(np.ones((1, 4, 4, 3)), np.ones((3, 3, 3, 2)), np.ones((1, 1, 6, 5))).shape
+        >>> x = np.ones((1, 4, 4, 3))
+        >>> separable_conv(x, np.ones((3, 3, 3, 2)), np.ones((1, 1, 6, 5))).shape
         (1, 2, 2, 5)
     """
     x, k = _alike(inputs, depthwise_kernel)
@@ -261,7 +262,9 @@ class _Call(NamedTuple):
 
     def restore(self, y: Tensor) -> Tensor:
         """The output as the data format has it."""
-        return apply("transpose", y, axes=(0, y.ndim - 1, *range(1, y.ndim - 1))) if self.first else y
+        return (
+            apply("transpose", y, axes=(0, y.ndim - 1, *range(1, y.ndim - 1))) if self.first else y
+        )
 
     def fields(self, groups: int) -> dict[str, Any]:
         """The native op's fields."""
