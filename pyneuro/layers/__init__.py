@@ -7,18 +7,9 @@ from typing import Any
 from ..registry import deserialize_keras_object, serialize_keras_object
 from .activation import ELU, LeakyReLU, PReLU
 from .base import Layer
-from .conv import (
-    Conv1D,
-    Conv1DTranspose,
-    Conv2D,
-    Conv2DTranspose,
-    Conv3D,
-    Conv3DTranspose,
-    DepthwiseConv1D,
-    DepthwiseConv2D,
-    SeparableConv1D,
-    SeparableConv2D,
-)
+from .conv import Conv1D, Conv2D, Conv3D
+from .conv_depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
+from .conv_transpose import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from .core import Activation, Dense, Embedding, Identity, Lambda, ReLU, Softmax
 from .dropout import (
     AlphaDropout,

@@ -135,7 +135,8 @@ def separable_conv(
 
     Example:
         >>> import numpy as np
-        >>> separable_conv(np.ones((1, 4, 4, 3)), np.ones((3, 3, 3, 2)), np.ones((1, 1, 6, 5))).shape
+        >>> x = np.ones((1, 4, 4, 3))
+        >>> separable_conv(x, np.ones((3, 3, 3, 2)), np.ones((1, 1, 6, 5))).shape
         (1, 2, 2, 5)
     """
     x, k = _alike(inputs, depthwise_kernel)

@@ -160,13 +160,13 @@ def test_arguments_are_checked_when_made() -> None:
 
 
 def test_inputs_are_checked_when_called() -> None:
-    with pytest.raises(ShapeError, match="conv_a.*groups=3 must divide the 4 channels"):
+    with pytest.raises(ShapeError, match=r"conv_a.*groups=3 must divide the 4 channels"):
         layers.Conv2D(6, 3, groups=3, name="conv_a")(PICTURE)
     with pytest.raises(ShapeError, match="4 axes"):
         layers.Conv2D(6, 3)(STEPS)
-    with pytest.raises(ShapeError, match="channels of the input.*must be known"):
+    with pytest.raises(ShapeError, match=r"channels of the input.*must be known"):
         layers.Conv2D(6, 3)(pyneuro.Input((9, 8, None)))
-    with pytest.raises(ShapeError, match="window of 12.*larger input") as caught:
+    with pytest.raises(ShapeError, match=r"window of 12.*larger input") as caught:
         layers.Conv2D(6, 12, name="wide")(PICTURE)
     assert any("wide" in note for note in caught.value.__notes__)
     layer = layers.Conv2D(6, 3)

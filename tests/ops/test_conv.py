@@ -250,9 +250,9 @@ def test_an_unknown_algorithm_is_refused(tmp_path: Any) -> None:
 
 def test_wrong_calls_say_what_came_and_what_to_do() -> None:
     x, k = draw(1, 5, 5, 4), draw(3, 3, 4, 2)
-    with pytest.raises(ShapeError, match="window of 7.*needs 7.*larger input"):
+    with pytest.raises(ShapeError, match=r"window of 7.*needs 7.*larger input"):
         ops.conv(x, draw(7, 7, 4, 2))
-    with pytest.raises(ShapeError, match="4 channels.*groups of 3"):
+    with pytest.raises(ShapeError, match=r"4 channels.*groups of 3"):
         ops.conv(x, draw(3, 3, 3, 2))
     with pytest.raises(ShapeError, match="must divide"):
         ops.conv(x, draw(3, 3, 2, 3))
@@ -262,7 +262,7 @@ def test_wrong_calls_say_what_came_and_what_to_do() -> None:
         ops.conv(x, draw(3, 4, 2))
     with pytest.raises(ShapeError, match="pointwise_kernel"):
         ops.separable_conv(x, k, draw(2, 1, 8, 3))
-    with pytest.raises(ShapeError, match="4 channels.*has 3"):
+    with pytest.raises(ShapeError, match=r"4 channels.*has 3"):
         ops.depthwise_conv(x, draw(3, 3, 3, 2))
     for arguments in ({"strides": 0}, {"strides": (1,)}, {"strides": 1.5}, {"dilation_rate": 0},
                       {"padding": "full"}, {"data_format": "NHWC"}):  # fmt: skip
