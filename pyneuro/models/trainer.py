@@ -110,8 +110,8 @@ class Trainer:
             output_names=self._output_names(),
         )
         recipe = state["_recipe"]
-        state["_replay"] = Replay(self, recipe, run_eagerly, training.train_step)
-        state["_test_replay"] = Replay(self, recipe, run_eagerly, training.test_step)
+        state["_replay"] = Replay(self, recipe, training.train_step)
+        state["_test_replay"] = Replay(self, recipe, training.test_step)
         self.stop_training = False
 
     def _output_names(self) -> list[str] | None:
@@ -187,7 +187,7 @@ class Trainer:
             >>> model = Sequential([Input((1,)), layers.Dense(1)])
             >>> model.compile("sgd", "mse", run_eagerly=True)
             >>> model.replay_reasons
-            ['compile() was given run_eagerly=True']
+            ['the model has run_eagerly=True']
         """
         if type(self).train_step is not Trainer.train_step or "train_step" in self.__dict__:
             return ["train_step is overridden"]

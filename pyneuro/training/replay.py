@@ -17,6 +17,7 @@ from .. import tree
 from ..capture import Captured
 from ..optimizers.schedules import LearningRateSchedule
 from ..variable import Variable, structure_version
+from .step import Results
 
 __all__ = ["Replay"]
 
@@ -34,11 +35,10 @@ class Replay:
     Args:
         model: the model; not kept alive.
         recipe: what `compile` chose.
-        run_eagerly: whether to leave all steps to Python.
         step: `train_step` or `test_step` of step.py.
     """
 
-    def __init__(self, model: Any, recipe: Any, run_eagerly: bool, step: Step) -> None:
+    def __init__(self, model: Any, recipe: Any, step: Step) -> None:
         self._model = weakref.ref(model)
         self._recipe = recipe
         self._step = step
@@ -46,19 +46,16 @@ class Replay:
         self._structure: object = None
         self._settings: tuple[Any, ...] = ()
         self._changes = 0
-        self._refusal = self._find_refusal(run_eagerly)
-
-    def _find_refusal(self, run_eagerly: bool) -> str | None:
-        """Why steps are never replayed, where that is known from the beginning."""
-        if run_eagerly:
-            return "compile() was given run_eagerly=True"
-        if self._recipe.on_nonfinite != "ignore":
-            return "on_nonfinite looks at the loss in each step"
-        return None
+        # Why steps are not replayed, where that is known for all of them.
+        self._refusal: str | None = None
+        if recipe.on_nonfinite != "ignore":
+            self._refusal = "on_nonfinite looks at the loss in each step"
 
     @property
     def reasons(self) -> list[str]:
         """Why steps, or those with some batch shapes, run in Python; empty where none do."""
+        if getattr(self._model(), "run_eagerly", False):
+            return ["the model has run_eagerly=True"]
         if self._refusal is not None:
             return [self._refusal]
         return [] if self._captured is None else self._captured.reasons
@@ -78,7 +75,7 @@ class Replay:
         Returns:
             The results so far, by name.
         """
-        if self._refusal is not None or not _are_numbers(data):
+        if model.run_eagerly or self._refusal is not None or not _are_numbers(data):
             return self._step(model, data)
         settings = _settings(self._recipe.optimizer)
         if settings is None:
@@ -87,18 +84,20 @@ class Replay:
         known = structure_version() is self._structure and settings == self._settings
         if self._captured is None or not known:
             return self._begin(model, data)
-        self._captured(data)
+        logs = self._captured(data)
         if structure_version() is not self._structure:
             self._count_change()
-        return model.get_metrics_result()
+        return model.get_metrics_result() if logs is None else logs
 
     def _begin(self, model: Any, data: Any) -> Any:
         """A first step in Python, after which recording can begin."""
         logs = self._step(model, data)
         reference, step = self._model, self._step
 
-        def recorded(batch: Any) -> None:
-            step(reference(), batch)
+        def recorded(batch: Any) -> Any:
+            results = step(reference(), batch)
+            # What metrics hold is read when it is looked at; only results of one's own come out.
+            return None if isinstance(results, Results) else dict(results)
 
         self._captured = Captured(recorded, strict=False)
         self._structure = structure_version()

@@ -134,7 +134,13 @@ def test_a_layer_that_counts_its_calls_is_left_to_python() -> None:
 
 
 def test_reasons_that_are_known_beforehand() -> None:
-    assert network(run_eagerly=True).replay_reasons == ["compile() was given run_eagerly=True"]
+    model = network()
+    assert model.replay_reasons == []
+    model.run_eagerly = True
+    for _ in range(4):
+        model.train_on_batch(X, Y)
+    assert model._replay.plans == 0
+    assert model.replay_reasons == ["the model has run_eagerly=True"]
     assert "on_nonfinite" in network(on_nonfinite="raise").replay_reasons[0]
     model = network(optimizer=optimizers.SGD(lambda: 0.1))
     model.train_on_batch(X, Y)
@@ -182,3 +188,19 @@ def test_a_captured_function_within_a_step() -> None:
         return bits(model)
 
     assert trained(True) == trained(False)
+
+
+def test_results_of_ones_own_come_out_of_each_step() -> None:
+    class Own(keras.Model):
+        def compute_metrics(self, x, y, y_pred, sample_weight=None):
+            super().compute_metrics(x, y, y_pred, sample_weight)
+            return {"largest": ops.max(y_pred), "first": ops.max(x)}
+
+    inputs = keras.Input((6,))
+    model = Own(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd", "mse")
+    for i in range(6):
+        largest = float(np.max(model(X[i : i + 9])))
+        logs = model.train_on_batch(X[i : i + 9], X[i : i + 9, :1], return_dict=True)
+        assert logs == {"largest": pytest.approx(largest), "first": float(X[i : i + 9].max())}
+    assert model._replay.plans == 1
