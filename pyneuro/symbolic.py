@@ -247,12 +247,15 @@ def _probe(function: Callable[..., Any], args: Any, kwargs: Any, unknown: int) -
         return empty_meta(shape, leaf.dtype)
 
     args, kwargs = tree.map_structure(meta, (args, kwargs))
-    with (
-        StateScope(),
-        device("meta"),
-        no_grad(),
-    ):  # never committed: asking for a shape changes nothing
-        return function(*args, **kwargs)
+    # The scope is never committed: asking for a shape changes nothing.
+    with StateScope(), device("meta"), no_grad():
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            note = f"{unknown} stands for each size that is not known yet"
+            if str(unknown) in str(error) and note not in getattr(error, "__notes__", ()):
+                error.add_note(note)
+            raise
 
 
 def compute_spec(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..errors import ArgumentError, DTypeError, ShapeError
 
 __all__ = [
     "ArrayData",
@@ -35,7 +36,7 @@ def unpack_x_y_sample_weight(data: Any) -> Batch:
         `(x, y, sample_weight)`, `None` for what is not there.
 
     Raises:
-        ValueError: a tuple of another length.
+        ArgumentError: a tuple of another length.
 
     Example:
         >>> unpack_x_y_sample_weight((1, 2))
@@ -46,7 +47,7 @@ def unpack_x_y_sample_weight(data: Any) -> Batch:
     if not isinstance(data, tuple):
         return data, None, None
     if not 1 <= len(data) <= 3:
-        raise ValueError(
+        raise ArgumentError(
             "a batch must be x, (x, y) or (x, y, sample_weight), but a tuple of "
             f"{len(data)} came; put several inputs in a list or dict of their own"
         )
@@ -89,18 +90,28 @@ def _array(value: Any, floatx: str | None) -> Any:
         ):
             value = np.asarray(value)
         else:
-            raise TypeError(
+            raise DTypeError(
                 "data must be arrays, tensors or numbers, got "
                 f"{type(value).__name__}: {value!r:.60}"
             )
     if value.dtype == object or value.dtype.kind in "SU":
-        raise TypeError(
+        raise DTypeError(
             f"an array of dtype {value.dtype} holds no numbers; turn text and mixed columns into "
             "numbers first"
         )
     if floatx is not None and value.dtype == np.float64 and floatx != "float64":
         return value if isinstance(value, np.memmap) else value.astype(_numpy_float(floatx))
     return value
+
+
+def _even(numbers: Any) -> np.ndarray:
+    """Nested lists of numbers as one array."""
+    try:
+        return np.asarray(numbers)
+    except ValueError:
+        raise ShapeError(
+            f"lists of different lengths are no array: {numbers!r:.60}; pad them to one length"
+        ) from None
 
 
 def _numpy_float(floatx: str) -> str:
@@ -118,7 +129,7 @@ def to_arrays(structure: Any, floatx: str | None = None) -> Any:
         The same structure of NumPy arrays.
 
     Raises:
-        TypeError: something that holds no numbers.
+        DTypeError: something that holds no numbers.
 
     Example:
         >>> to_arrays({"a": [1, 2]})["a"].tolist()
@@ -129,7 +140,7 @@ def to_arrays(structure: Any, floatx: str | None = None) -> Any:
     if isinstance(structure, (list, tuple)) and structure:
         leaves = tree.flatten(structure)
         if all(_is_number(leaf) for leaf in leaves):
-            return _array(np.asarray(structure), floatx)
+            return _array(_even(structure), floatx)
     if isinstance(structure, dict) and not hasattr(structure, "to_numpy"):
         return {key: to_arrays(value, floatx) for key, value in structure.items()}
     if isinstance(structure, (list, tuple)):
@@ -149,17 +160,17 @@ def class_weights(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
         Weights (N,).
 
     Raises:
-        ValueError: several targets, or more than two axes.
+        ArgumentError: several targets, or more than two axes.
 
     Example:
         >>> class_weights(np.array([0, 1, 1]), {1: 2.0}).tolist()
         [1.0, 2.0, 2.0]
     """
     if tree.is_nested(y):
-        raise ValueError("class_weight needs one target; for several, give sample_weight")
+        raise ArgumentError("class_weight needs one target; for several, give sample_weight")
     y = np.asarray(y)
     if y.ndim > 2:
-        raise ValueError(
+        raise ArgumentError(
             f"class_weight needs targets with one or two axes, got the shape {y.shape}"
         )
     if y.ndim == 2:
@@ -175,12 +186,12 @@ def _length(arrays: list[Any]) -> int:
     lengths = []
     for array in arrays:
         if not array.shape:
-            raise ValueError("data must have a batch axis, but a single number came")
+            raise ArgumentError("data must have a batch axis, but a single number came")
         lengths.append(array.shape[0])
     if not lengths:
-        raise ValueError("there is no data: x holds no array")
+        raise ArgumentError("there is no data: x holds no array")
     if len(set(lengths)) > 1:
-        raise ValueError(
+        raise ShapeError(
             "all arrays must have as many samples, but their first axes have the sizes "
             f"{lengths}; check x, y and sample_weight"
         )
@@ -198,7 +209,7 @@ def train_validation_split(data: Batch, validation_split: float) -> tuple[Batch,
         `(training, validation)`, each `(x, y, sample_weight)`.
 
     Raises:
-        ValueError: a share that leaves one part empty, or arrays of different lengths.
+        ArgumentError: a share that leaves one part empty, or arrays of different lengths.
 
     Example:
         >>> train, held_out = train_validation_split((np.arange(10), None, None), 0.2)
@@ -207,11 +218,11 @@ def train_validation_split(data: Batch, validation_split: float) -> tuple[Batch,
     """
     arrays = [leaf for leaf in tree.flatten(data) if leaf is not None]
     if any(not isinstance(leaf, np.ndarray) for leaf in arrays):
-        raise ValueError("validation_split needs arrays; for other data give validation_data")
+        raise ArgumentError("validation_split needs arrays; for other data give validation_data")
     size = _length(arrays)
     at = math.floor(size * (1.0 - validation_split))
     if not 0 < at < size:
-        raise ValueError(
+        raise ArgumentError(
             f"validation_split={validation_split} of {size} samples leaves {at} for training and "
             f"{size - at} for validation; neither may be empty"
         )
@@ -235,8 +246,8 @@ class ArrayData:
         floatx: the dtype that float64 is cast to.
 
     Raises:
-        ValueError: arrays of different lengths, or no data.
-        TypeError: something that holds no numbers.
+        ArgumentError: arrays of different lengths, or no data.
+        DTypeError: something that holds no numbers.
 
     Example:
         >>> data = ArrayData(np.arange(5), batch_size=2)
@@ -257,18 +268,18 @@ class ArrayData:
         floatx: str | None = None,
     ) -> None:
         if batch_size is not None and (not hasattr(batch_size, "__index__") or batch_size < 1):
-            raise ValueError(f"batch_size must be a whole number > 0, got {batch_size!r}")
+            raise ArgumentError(f"batch_size must be a whole number > 0, got {batch_size!r}")
         self._data: Batch = (
             to_arrays(x, floatx), to_arrays(y, floatx), to_arrays(sample_weight, floatx)
         )  # fmt: skip
         self._flat = [leaf for leaf in tree.flatten(self._data) if leaf is not None]
         self.size = _length(self._flat)
         if self.size == 0:
-            raise ValueError("there is no data: the arrays have no samples")
+            raise ArgumentError("there is no data: the arrays have no samples")
         self.batch_size = int(batch_size) if batch_size is not None else 32
         self.num_batches: int | None = -(-self.size // self.batch_size)
         if shuffle not in (True, False, "batch"):
-            raise ValueError(f"shuffle must be True, False or 'batch', got {shuffle!r}")
+            raise ArgumentError(f"shuffle must be True, False or 'batch', got {shuffle!r}")
         self._shuffle, self.seed, self._floatx = shuffle, seed, floatx
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from .arrays import ArrayData, Batch, class_weights, to_arrays, unpack_x_y_sample_weight
 from .workers import fetch
 
@@ -34,7 +35,7 @@ class PyDataset:
         max_queue_size: how many batches are made ahead.
 
     Raises:
-        ValueError: numbers below 1.
+        ArgumentError: numbers below 1.
 
     Example:
         >>> class Squares(PyDataset):
@@ -51,7 +52,7 @@ class PyDataset:
         self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10
     ) -> None:
         if workers < 1 or max_queue_size < 1:
-            raise ValueError(
+            raise ArgumentError(
                 "PyDataset: workers and max_queue_size must be numbers >= 1, got "
                 f"{workers!r} and {max_queue_size!r}"
             )
@@ -83,9 +84,9 @@ def _weighted(batch: Batch, class_weight: Mapping[int, float] | None) -> Batch:
         return batch
     x, y, weight = batch
     if weight is not None:
-        raise ValueError("class_weight and sample_weight cannot be given at the same time")
+        raise ArgumentError("class_weight and sample_weight cannot be given at the same time")
     if y is None:
-        raise ValueError("class_weight needs targets")
+        raise ArgumentError("class_weight needs targets")
     return x, y, class_weights(y, class_weight)
 
 
@@ -226,7 +227,7 @@ def make_data(
         An object with `epoch(number)`, `num_batches` and `batch_size`.
 
     Raises:
-        ValueError: arguments that do not go together.
+        ArgumentError: arguments that do not go together.
         TypeError: data of a kind that is not known.
     """
     if class_weight is not None and not isinstance(class_weight, Mapping):
@@ -246,7 +247,7 @@ def make_data(
         return ArrayData(x, y, weights, batch_size, shuffle, seed, floatx)
     for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
         if value is not None:
-            raise ValueError(
+            raise ArgumentError(
                 f"{name} cannot be given when x is a {type(x).__name__}, which brings its own "
                 "batches, targets and weights"
             )
@@ -280,7 +281,7 @@ class Epochs:
 
     def __init__(self, data: Any, steps: int | None = None) -> None:
         if steps is not None and (not hasattr(steps, "__index__") or steps < 1):
-            raise ValueError(f"the steps of an epoch must be a whole number > 0, got {steps!r}")
+            raise ArgumentError(f"the steps of an epoch must be a whole number > 0, got {steps!r}")
         self.data = data
         self._steps = steps
         self._rest: Iterator[Batch] | None = None
@@ -311,11 +312,11 @@ class Epochs:
         """The first batch, which will come once more when its turn is.
 
         Raises:
-            ValueError: there is none.
+            ArgumentError: there is none.
         """
         batch: Batch | None = next(iter(self.data.epoch(0)), None)
         if batch is None:
-            raise ValueError("there is no data: the dataset has no batches")
+            raise ArgumentError("there is no data: the dataset has no batches")
         if not self.data.restarts:
             self.data.put_back(batch)
         return batch
