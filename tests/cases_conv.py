@@ -150,6 +150,7 @@ GEOMETRIES = (
     Geometry((1, 6, 6, 2), (1, 1), 3, (4, 3)),  # some inputs are never read
     Geometry((1, 6, 6, 2), (2, 2), 2, padding=(-1, -2, 0, -1)),
     Geometry((2, 3, 4, 5), (1, 1), 6, bias=True),  # a matrix product
+    Geometry((3, 3, 4, 2), (3, 4), 5, (2, 1), bias=True),  # another
     Geometry((2, 4, 4, 4), (3, 3), 6, padding=(1, 1, 1, 1), groups=2, bias=True),
     Geometry((1, 5, 4, 6), (2, 2), 3, (2, 1), groups=3),
     Geometry((2, 5, 6, 3), (3, 3), 3, padding=(1, 1, 1, 1), groups=3, bias=True),  # depthwise

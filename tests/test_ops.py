@@ -107,8 +107,8 @@ BY_OP = {case.op: case for case in CASES}  # of the casts, the one to float64
 WITH_KERNEL = [c for c in BY_OP.values() if not (c.writes or TABLE[c.op]["aliases"])]
 WITH_SHAPE = [c for c in BY_OP.values() if not (c.writes or c.op == "host_call")]
 RULES = [(c, i) for c in BY_OP.values() for i in c.differentiable]
-CURVED = ("multiply", "divide", "power", "exp", "gelu", "tanh_grad", "prod", "matmul", "softmax",
-          "crossentropy", "log_softmax_grad", "sparse_crossentropy")  # fmt: skip
+CURVED = ("multiply", "divide", "power", "exp", "gelu", "tanh_grad", "prod", "matmul", "conv",
+          "softmax", "crossentropy", "log_softmax_grad", "sparse_crossentropy")  # fmt: skip
 
 
 def wide(case: Case) -> str:

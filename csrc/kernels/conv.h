@@ -35,7 +35,7 @@ struct ConvAlgorithm {
   void (*run)(Context&, const ConvProblem&, const ConvOperands&);
 };
 
-ConvAlgorithm conv_plain();      // conv_plain.cpp: a window of one pixel is a matrix product
+ConvAlgorithm conv_plain();      // conv_plain.cpp: matrix products as they lie
 ConvAlgorithm conv_depthwise();  // conv_depthwise.cpp: one channel to a group
 ConvAlgorithm conv_implicit();   // conv_implicit.cpp: everything, as gathered matrix products
 

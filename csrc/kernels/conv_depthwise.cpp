@@ -1,6 +1,7 @@
 // Depthwise convolution: each channel has filters of its own, so neighbouring channels share a
 // register and nothing is summed across them. Bound by memory, hence direct: padding is skipped
-// rather than copied, and a tile of positions keeps its sums in registers.
+// rather than copied (so an infinite weight above it gives no NaN), and a tile of positions keeps
+// its sums in registers.
 //
 // The core takes one filter a channel and the arithmetic's type. Several filters a channel, or
 // halves, come to it through copies of some images at a time, each channel repeated.
@@ -11,9 +12,9 @@
 namespace pyneuro {
 namespace {
 
-constexpr int64_t kMostRows = 64;    // lines of the window
+constexpr int64_t kMostRows = 64;  // lines of the window
 constexpr int64_t kMostTasks = 64;
-constexpr int64_t kStrip = 64;       // channels of a task of dkernel
+constexpr int64_t kStrip = 64;          // channels of a task of dkernel
 constexpr int64_t kTaskWork = 1 << 18;  // multiply-adds worth a task
 
 /// A line of the window that lies within the source: where its first tap reads and its weights.
@@ -126,8 +127,8 @@ int window_rows(const ConvProblem& p, const ConvLine (&line)[3], const int64_t (
       const int64_t at0 = line[0].reach + t0 * line[0].reach_step + i0 * line[0].step;
       const int64_t at1 = line[1].reach + t1 * line[1].reach_step + i1 * line[1].step;
       if (at0 < 0 || at0 >= size[0] || at1 < 0 || at1 >= size[1]) continue;
-      const int64_t tap = (line[0].tap + t0 * line[0].tap_step) * p.window[1] + line[1].tap +
-                          t1 * line[1].tap_step;
+      const int64_t tap =
+          (line[0].tap + t0 * line[0].tap_step) * p.window[1] + line[1].tap + t1 * line[1].tap_step;
       if (taps != nullptr) taps[count] = tap * p.window[2];
       to[count++] = {source + ((at0 * size[1] + at1) * size[2] + line[2].reach) * channels,
                      weights + (tap * p.window[2] + line[2].tap) * channels};
@@ -137,14 +138,13 @@ int window_rows(const ConvProblem& p, const ConvLine (&line)[3], const int64_t (
 
 /// y or dx of some images, from arrays of the arithmetic's type with `channels` channels.
 template <class T>
-void products(Context& ctx, const ConvProblem& p, int64_t images, int64_t channels,
-              const T* source, const T* weights, const T* bias, T* result) {
+void products(Context& ctx, const ConvProblem& p, int64_t images, int64_t channels, const T* source,
+              const T* weights, const T* bias, T* result) {
   const bool backward = p.step == ConvStep::InputGrad;
   const auto& from = backward ? p.out : p.in;
   const auto& to = backward ? p.in : p.out;
   const int64_t rows = images * to[0] * to[1];
-  const int64_t per_task =
-      larger(1, kTaskWork / larger(1, to[2] * channels * larger(1, p.taps())));
+  const int64_t per_task = larger(1, kTaskWork / larger(1, to[2] * channels * larger(1, p.taps())));
   ctx.parallel_for(ceil_div(rows, per_task), [&](int64_t task) {
     Row<T> window[kMostRows];
     for (int64_t row = task * per_task; row < smaller(rows, (task + 1) * per_task); ++row) {
@@ -194,10 +194,10 @@ template <class T, int kTaps>
 
 /// Adds the products of one line of g to the sums of one line of the window, channels [c, stop).
 template <class T>
-void add_line(const ConvLine& line, int64_t size, int64_t channels, const T* x, const T* g,
-              T* sums, int64_t c, int64_t stop) {
+void add_line(const ConvLine& line, int64_t size, int64_t channels, const T* x, const T* g, T* sums,
+              int64_t c, int64_t stop) {
   const int64_t from = line.step * channels, tap_from = line.reach_step * channels;
-  for (int64_t tap = 0; tap < line.taps; ) {
+  for (int64_t tap = 0; tap < line.taps;) {
     Span spans[3];
     const int64_t n = smaller(3, line.taps - tap);
     Span all{0, line.count};
@@ -246,7 +246,8 @@ template <class T> Sizes make_sizes(const ConvProblem& p) {
   const bool half = p.dtype != compute_dtype(p.dtype);
   s.wide_x = half || s.repeat > 1;
   s.wide_y = half, s.wide_kernel = half;
-  const int64_t image = p.filters * ((s.wide_x ? p.in_pixels() : 0) + (s.wide_y ? p.out_pixels() : 0));
+  const int64_t image =
+      p.filters * ((s.wide_x ? p.in_pixels() : 0) + (s.wide_y ? p.out_pixels() : 0));
   const int64_t most = kStageBytes / static_cast<int64_t>(sizeof(T));
   s.images = image == 0 ? p.batch : smaller(p.batch, larger(1, most / image));
   const int64_t taps = p.taps() * p.filters;
@@ -264,8 +265,8 @@ template <class T> Sizes make_sizes(const ConvProblem& p) {
 
 /// n pixels, each channel `repeat` times.
 template <class T>
-void widen(Context& ctx, DType dtype, const void* from, int64_t n, int64_t channels,
-           int64_t repeat, T* to) {
+void widen(Context& ctx, DType dtype, const void* from, int64_t n, int64_t channels, int64_t repeat,
+           T* to) {
   const int64_t per_task = larger(1, kSlice / (channels * repeat));
   const auto size = static_cast<int64_t>(size_of(dtype));
   const Converter convert = converter(dtype, compute_dtype(dtype));

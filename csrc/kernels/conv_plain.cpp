@@ -1,5 +1,5 @@
-// Convolution with a window of one pixel, stride 1 and no padding: the matrix product of all pixels
-// with the kernel, in place.
+// Convolutions that are a matrix product as they lie: a window of one pixel (stride 1, no padding),
+// where the rows are pixels, and a window as large as the input, where they are images.
 #include "kernels/conv.h"
 #include "kernels/gemm.h"
 
@@ -7,27 +7,31 @@ namespace pyneuro {
 namespace {
 
 bool applies(const ConvProblem& p) {
-  bool whole = p.groups == 1 && p.taps() == 1;
-  for (int d = 0; d < 3; ++d) whole = whole && p.stride[d] == 1 && p.low[d] == 0 && p.in[d] == p.out[d];
-  return whole;
+  bool pixels = p.groups == 1, images = p.groups == 1;
+  for (int d = 0; d < 3; ++d) {
+    pixels = pixels && p.window[d] == 1 && p.stride[d] == 1 && p.low[d] == 0 && p.in[d] == p.out[d];
+    images =
+        images && p.window[d] == p.in[d] && p.dilation[d] == 1 && p.low[d] == 0 && p.out[d] == 1;
+  }
+  return pixels || images;
 }
 
 GemmPlan plan(const ConvProblem& p) {
-  const int64_t pixels = p.batch * p.in_pixels();
+  const int64_t rows = p.batch * p.out_pixels(), depth = p.taps() * p.channels;
   GemmShape s{};
   s.a = s.b = s.c = p.dtype;
   switch (p.step) {
-    case ConvStep::Forward:  // y[pixels, O] = x[pixels, C] kernel[C, O]
-      s.m = pixels, s.n = p.filters, s.k = p.channels;
-      s.lda = p.channels, s.ldb = p.filters, s.ldc = p.filters;
+    case ConvStep::Forward:  // y[rows, O] = x[rows, depth] kernel[depth, O]
+      s.m = rows, s.n = p.filters, s.k = depth;
+      s.lda = depth, s.ldb = p.filters, s.ldc = p.filters;
       break;
-    case ConvStep::InputGrad:  // dx[pixels, C] = g[pixels, O] kernel^T
-      s.m = pixels, s.n = p.channels, s.k = p.filters;
-      s.lda = p.filters, s.ldb = p.filters, s.ldc = p.channels, s.transpose_b = true;
+    case ConvStep::InputGrad:  // dx[rows, depth] = g[rows, O] kernel^T
+      s.m = rows, s.n = depth, s.k = p.filters;
+      s.lda = p.filters, s.ldb = p.filters, s.ldc = depth, s.transpose_b = true;
       break;
-    case ConvStep::KernelGrad:  // dkernel[C, O] = x^T g[pixels, O]
-      s.m = p.channels, s.n = p.filters, s.k = pixels;
-      s.lda = p.channels, s.ldb = p.filters, s.ldc = p.filters, s.transpose_a = true;
+    case ConvStep::KernelGrad:  // dkernel[depth, O] = x^T g[rows, O]
+      s.m = depth, s.n = p.filters, s.k = rows;
+      s.lda = depth, s.ldb = p.filters, s.ldc = p.filters, s.transpose_a = true;
       break;
   }
   return plan_gemm(s);
