@@ -86,7 +86,9 @@ def expect(case: Case, sample: Sample, arrays: Sequence[Any], dtype: str) -> lis
     return [np.asarray(w) for w in (wanted if isinstance(wanted, tuple) else (wanted,))]
 
 
-def result_dtype(case: Case, sample: Sample, dtype: str) -> str | None:
+def result_dtype(case: Case, sample: Sample, dtype: str, output: int = 0) -> str | None:
+    if isinstance(case.result, tuple):
+        return case.result[output] or dtype
     if case.result == "sum":
         small = dtype in ("bool", "int8", "int16")
         return "int32" if small else "uint32" if dtype in ("uint8", "uint16") else dtype
@@ -145,8 +147,8 @@ def check_reference(
         floor = case.floor
         if callable(floor):
             floor = floor(*map(exact, arrays), **sample.fields)
-        for g, w in zip(got, wanted, strict=True):
-            expected = result_dtype(case, sample, dtype)
+        for i, (g, w) in enumerate(zip(got, wanted, strict=True)):
+            expected = result_dtype(case, sample, dtype, i)
             assert g.dtype == numpy_dtype(expected), f"{what}: {g.dtype}, expected {expected}"
             compare(case, g, w, floor, what, zeros)
 
@@ -222,8 +224,8 @@ def check_meta(case: Case, dtype: str) -> None:
             given = [meta_like(convert(a)) for a in arrays]
             got = as_list(apply(case.op, *given, **fields))
         assert all(t.device == "meta" for t in got)
-        expected = result_dtype(case, sample, dtype)
-        specs = [] if case.writes else [(w.shape, expected) for w in wanted]
+        places = [] if case.writes else enumerate(wanted)
+        specs = [(w.shape, result_dtype(case, sample, dtype, i)) for i, w in places]
         assert [(t.shape, t.dtype) for t in got] == specs, f"{case.op} {dtype} {sample}"
 
 
@@ -282,6 +284,13 @@ def error_of(call: Callable[[], Any]) -> Exception | None:
 Function = Callable[[list[np.ndarray]], list[np.ndarray]]
 
 
+def floating(case: Case, outputs: Any) -> list[Any]:
+    """The outputs that gradients come for: not positions beside values."""
+    if not isinstance(case.result, tuple):
+        return as_list(outputs)
+    return [o for o, dtype in zip(outputs, case.result, strict=True) if dtype is None]
+
+
 def gradients(
     case: Case, sample: Sample, arrays: Sequence[Any], starts: Sequence[np.ndarray], wrt: list[int]
 ) -> list[np.ndarray]:
@@ -289,7 +298,7 @@ def gradients(
     given = tensors(case, sample, arrays)
     for i in wrt:
         given[i].requires_grad = True
-    outputs = as_list(apply(case.op, *given, **fields_of(case, sample, "float64")))
+    outputs = floating(case, apply(case.op, *given, **fields_of(case, sample, "float64")))
     found = autograd.grad(
         outputs, [given[i] for i in wrt], [*map(convert, starts)], allow_unused=True
     )
@@ -343,11 +352,14 @@ def check_gradient(case: Case, samples: Sequence[Sample] | None = None) -> None:
         wrt = [i for i in case.differentiable if i < len(arrays)]
         if not wrt:
             continue
-        starts = [rng.uniform(-1, 1, o.shape) for o in run(case, sample, arrays, "float64")]
+        starts = [
+            rng.uniform(-1, 1, o.shape)
+            for o in floating(case, run(case, sample, arrays, "float64"))
+        ]
         found = gradients(case, sample, arrays, starts, wrt)
         compare_slopes(
             f"{case.op} {sample}",
-            lambda at, s=sample: run(case, s, at, "float64"),
+            lambda at, s=sample: floating(case, run(case, s, at, "float64")),
             arrays, starts, found, wrt, rng,
         )  # fmt: skip
 
@@ -361,7 +373,7 @@ def second_gradients(
     targets = [given[i] for i in wrt] + begin
     for t in targets:
         t.requires_grad = True
-    outputs = as_list(apply(case.op, *given, **fields_of(case, sample, "float64")))
+    outputs = floating(case, apply(case.op, *given, **fields_of(case, sample, "float64")))
     first = autograd.grad(outputs, targets[: len(wrt)], begin, create_graph=True, allow_unused=True)
     tracked = [
         (g, convert(w))
@@ -383,7 +395,10 @@ def check_second_gradient(case: Case, samples: Sequence[Sample] | None = None) -
         wrt = [i for i in case.differentiable if i < len(arrays)]
         if not wrt:
             continue
-        starts = [rng.uniform(-1, 1, o.shape) for o in run(case, sample, arrays, "float64")]
+        starts = [
+            rng.uniform(-1, 1, o.shape)
+            for o in floating(case, run(case, sample, arrays, "float64"))
+        ]
         weights = [rng.uniform(-1, 1, arrays[i].shape) for i in wrt]
         found = second_gradients(case, sample, arrays, starts, weights, wrt)
         n = len(arrays)

@@ -414,7 +414,7 @@ class Optimizer:
         if self.clipnorm is not None:
             return [_scaled_to(g, ops.sum(ops.square(g)), self.clipnorm) for g in grads]
         if self.global_clipnorm is not None and grads:
-            squares = [ops.cast(ops.sum(ops.square(g)), "float32") for g in grads]
+            squares = [ops.cast(ops.sum(ops.square(g)), "float64") for g in grads]
             total = squares[0]
             for square in squares[1:]:
                 total = total + square
