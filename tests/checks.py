@@ -54,7 +54,9 @@ def tensors(case: Case, sample: Sample, arrays: Sequence[Any]) -> list[Tensor]:
 
 
 def as_list(outputs: Any) -> list[Tensor]:
-    return [] if outputs is None else list(outputs) if isinstance(outputs, tuple) else [outputs]
+    if outputs is None:
+        return []
+    return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
 
 
 def run(case: Case, sample: Sample, arrays: Sequence[Any], dtype: str) -> list[np.ndarray]:

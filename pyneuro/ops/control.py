@@ -117,7 +117,10 @@ def _entry(xs: Any, i: int) -> Any:
 
 
 def _length(xs: Any, length: int | None) -> int:
-    sizes = {tensor(x).shape[0] for x in tree.flatten(xs)}
+    leaves = [tensor(x) for x in tree.flatten(xs)]
+    if any(x.ndim == 0 for x in leaves):
+        raise ArgumentError("entries are taken along a first axis, but a leaf is a single number")
+    sizes = {x.shape[0] for x in leaves}
     if length is not None:
         sizes.add(int(length))
     if len(sizes) != 1:
@@ -154,7 +157,8 @@ def scan(
         ArgumentError: the lengths differ, or there is none.
 
     Example:
-        >>> carry, sums = scan(lambda c, x: (c + x, c + x), 0.0, [1.0, 2.0])
+        >>> from pyneuro.ops import array
+        >>> carry, sums = scan(lambda c, x: (c + x, c + x), 0.0, array([1.0, 2.0]))
         >>> sums.tolist()
         [1.0, 3.0]
     """
@@ -182,7 +186,8 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
         ArgumentError: the lengths differ, or there are no entries.
 
     Example:
-        >>> map(lambda x: x * 2, [1, 2]).tolist()
+        >>> from pyneuro.ops import array
+        >>> map(lambda x: x * 2, array([1, 2])).tolist()
         [2, 4]
     """
     count = _length(xs, None)
@@ -195,7 +200,8 @@ def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
     """As `map`.
 
     Example:
-        >>> vectorized_map(lambda x: x + 1, [1, 2]).tolist()
+        >>> from pyneuro.ops import array
+        >>> vectorized_map(lambda x: x + 1, array([1, 2])).tolist()
         [2, 3]
     """
     return map(function, elements)
@@ -220,17 +226,21 @@ def associative_scan(
         ArgumentError: the lengths differ.
 
     Example:
-        >>> associative_scan(lambda a, b: a + b, [1, 2, 3]).tolist()
+        >>> from pyneuro.ops import array
+        >>> associative_scan(lambda a, b: a + b, array([1, 2, 3])).tolist()
         [1, 3, 6]
     """
     leaves = [tensor(x) for x in tree.flatten(elems)]
+    if any(x.ndim == 0 for x in leaves):
+        raise ArgumentError("associative_scan: a leaf of elems is a single number")
     sizes = {x.shape[axis] for x in leaves}
     if len(sizes) != 1:
         raise ArgumentError(f"associative_scan: the lengths {sorted(sizes)} differ")
     count = sizes.pop()
 
     def part(x: Tensor, start: int, stop: int) -> Tensor:
-        return x[(*(slice(None),) * (axis % x.ndim), slice(start, stop))]
+        piece: Tensor = x[(*(slice(None),) * (axis % x.ndim), slice(start, stop))]
+        return piece
 
     distance = 1
     while distance < count:

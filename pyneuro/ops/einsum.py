@@ -89,7 +89,9 @@ def _parse(
     subscripts: str, shapes: tuple[tuple[int, ...], ...]
 ) -> tuple[list[Labels], Labels, Sizes]:
     terms, right = _split(subscripts, len(shapes))
-    labels, most, sizes = [], 0, {}
+    labels: list[Labels] = []
+    sizes: Sizes = {}
+    most = 0
     for term, shape in zip(terms, shapes, strict=True):
         dots = len(shape) - len(term.replace("...", ""))
         if dots < 0 or (dots > 0 and "..." not in term):
@@ -383,7 +385,8 @@ def cross(
         axisa = axisb = axisc = axis
     a, b = _components(x1, axisa), _components(x2, axisb)
     if len(a) == len(b) == 2:
-        return a[0] * b[1] - a[1] * b[0]
+        third: Tensor = a[0] * b[1] - a[1] * b[0]
+        return third
     a, b = (v if len(v) == 3 else [*v, v[0] * 0] for v in (a, b))
     parts = [a[i] * b[j] - a[j] * b[i] for i, j in ((1, 2), (2, 0), (0, 1))]
     place = axisc % (parts[0].ndim + 1)

@@ -155,9 +155,10 @@ def roll(
     shifts = shift if isinstance(shift, Sequence) else (shift,) * len(axes)
     if len(shifts) != len(axes):
         raise ArgumentError(f"roll: {len(shifts)} shifts for {len(axes)} axes")
+    out: Tensor = x
     for by, along in zip(shifts, axes, strict=True):
-        x = _rolled(x, by, normalize_axis("roll", along, x.ndim))
-    return x
+        out = _rolled(out, by, normalize_axis("roll", along, out.ndim))
+    return out
 
 
 def _rolled(x: Tensor, shift: int, axis: int) -> Tensor:

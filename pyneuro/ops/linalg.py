@@ -84,7 +84,8 @@ def inv(x: TensorLike) -> Tensor:
         [[0.5, 0.0], [0.0, 0.25]]
     """
     x, dtype = _matrix("inv", x)
-    return _call(np.linalg.inv, x, shapes=[x.shape], dtype=dtype, gradient=_inv_gradient)
+    out: Tensor = _call(np.linalg.inv, x, shapes=[x.shape], dtype=dtype, gradient=_inv_gradient)
+    return out
 
 
 def _det_gradient(inputs: Any, outputs: Any, gs: Any) -> list[Tensor]:
@@ -110,7 +111,10 @@ def det(x: TensorLike) -> Tensor:
         8.0
     """
     x, dtype = _matrix("det", x)
-    return _call(np.linalg.det, x, shapes=[x.shape[:-2]], dtype=dtype, gradient=_det_gradient)
+    out: Tensor = _call(
+        np.linalg.det, x, shapes=[x.shape[:-2]], dtype=dtype, gradient=_det_gradient
+    )
+    return out
 
 
 def _log_det(x: Any) -> tuple[Any, Any]:
@@ -358,7 +362,8 @@ def svd(
     *lead, m, n = x.shape
     k = min(m, n)
     if not compute_uv:
-        return _call(_svd_values, x, shapes=[(*lead, k)], dtype=dtype)
+        values: Tensor = _call(_svd_values, x, shapes=[(*lead, k)], dtype=dtype)
+        return values
     rows, columns = (m, n) if full_matrices else (k, k)
     u, s, v = _call(
         _svd_full if full_matrices else _svd_thin,
@@ -378,7 +383,7 @@ def _eigh_gradient(inputs: Any, outputs: Any, gs: Any) -> list[Tensor]:
     n = values.shape[-1]
     diagonal_only = eye(n, dtype="bool")
     back = _transposed(vectors)
-    inner = 0.0
+    inner: Any = 0.0
     if gs[1] is not None:
         gap = apply("reshape", values, shape=(*values.shape[:-1], 1, n)) - apply(
             "reshape", values, shape=(*values.shape, 1)

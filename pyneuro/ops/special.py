@@ -452,14 +452,14 @@ def nan_to_num(
         >>> nan_to_num([float("nan"), 1.0]).tolist()
         [0.0, 1.0]
     """
-    x = tensor(x)
-    if x.dtype not in FLOATS:
-        return x
-    most = _LARGEST[x.dtype]
+    out: Tensor = tensor(x)
+    if out.dtype not in FLOATS:
+        return out
+    most = _LARGEST[out.dtype]
     high, low = most if posinf is None else posinf, -most if neginf is None else neginf
-    x = apply("where", apply("isnan", x), float(nan), x)
-    x = apply("where", apply("equal", x, math.inf), float(high), x)
-    return apply("where", apply("equal", x, -math.inf), float(low), x)
+    out = apply("where", apply("isnan", out), float(nan), out)
+    out = apply("where", apply("equal", out, math.inf), float(high), out)
+    return apply("where", apply("equal", out, -math.inf), float(low), out)
 
 
 _LARGEST = {
@@ -567,14 +567,16 @@ def saturate_cast(x: TensorLike, dtype: Any) -> Tensor:
         >>> saturate_cast([-1.0, 300.0], "uint8").tolist()
         [0, 255]
     """
-    x, name = tensor(x), dtype_name(dtype)
+    given: Tensor = tensor(x)
+    name = dtype_name(dtype)
     if name in FLOATS:
         most = _LARGEST[name]
-        x = x if x.dtype not in FLOATS else apply("minimum", apply("maximum", x, -most), most)
-    elif name != "bool" and x.dtype not in FLOATS and x.dtype != "bool":
+        if given.dtype in FLOATS:
+            given = apply("minimum", apply("maximum", given, -most), most)
+    elif name != "bool" and given.dtype not in FLOATS and given.dtype != "bool":
         low, high = (
-            max(np.iinfo(name).min, np.iinfo(x.dtype).min),
-            min(np.iinfo(name).max, np.iinfo(x.dtype).max),
+            max(np.iinfo(name).min, np.iinfo(given.dtype).min),
+            min(np.iinfo(name).max, np.iinfo(given.dtype).max),
         )
-        x = apply("minimum", apply("maximum", x, int(low)), int(high))
-    return x.astype(name)
+        given = apply("minimum", apply("maximum", given, int(low)), int(high))
+    return given.astype(name)

@@ -133,10 +133,9 @@ def _between(values: Tensor, place: float, method: str) -> Tensor:
     elif method in ("lower", "higher"):
         low = high = low if method == "lower" else high
     share = 0.5 if method == "midpoint" and low != high else place - low
-    first = values[..., low]
-    if low == high:
-        return first
-    return first + (values[..., high] - first) * share
+    first: Tensor = values[..., low]
+    second: Tensor = values[..., high]
+    return first if low == high else first + (second - first) * share
 
 
 @public
@@ -454,7 +453,7 @@ def nanmin(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _nan_extreme(_min, math.inf, x, axis, keepdims)
 
 
-# ---- correlation ----------------------------------------------------------------------------------
+# ---- correlation --------------------------------------------------------------------------------
 
 
 @public

@@ -1,6 +1,4 @@
-"""Optimizers that scale each weight's step by the history of its gradients: RMSprop,
-Adagrad, Adadelta.
-"""
+"""Optimizers that scale each weight's step by the history of its gradients."""
 
 from __future__ import annotations
 

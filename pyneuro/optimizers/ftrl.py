@@ -30,7 +30,8 @@ class Ftrl(Optimizer):
         initial_accumulator_value: what the sums of squares begin with, >= 0.
         l1_regularization_strength: keeps weights at 0, >= 0.
         l2_regularization_strength: keeps weights small, >= 0.
-        l2_shrinkage_regularization_strength: added to the gradient as twice this times the weight, >= 0.
+        l2_shrinkage_regularization_strength: twice this times the weight joins the
+            gradient, >= 0.
         beta: makes first steps smaller.
         weight_decay: as in `Optimizer`.
         clipnorm: as in `Optimizer`.

@@ -145,7 +145,7 @@ class Nadam(Optimizer):
         >>> w = Variable(np.zeros(1, "float32"))
         >>> Nadam(0.1).apply([np.full(1, 5.0, "float32")], [w])
         >>> w.numpy().round(4)
-        array([-0.1328], dtype=float32)
+        array([-0.1063], dtype=float32)
     """
 
     def __init__(
