@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import references as ref
 from cases_conv import CONV
+from cases_index import ORDERING
 from cases_memory import MEMORY
 from cases_pool import POOL
 from cases_state import STATE
+from cases_update import UPDATES
 from references import ALL, FLOATS, NUMBERS
 from rows import Bad, Case, In, Sample, awkward_sample, sample
 
@@ -97,6 +99,7 @@ UNARY = (
     unary("log1p", np.log1p, low=-0.7),
     unary("sin", np.sin),
     unary("cos", np.cos),
+    unary("arctan", np.arctan),
     unary("tanh", np.tanh),
     unary("erf", ref.erf),
     unary("floor", np.floor, ulp=0),
@@ -407,4 +410,7 @@ MATMUL = Case(
 )
 
 
-CASES = (*UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL, *MEMORY, *STATE)
+CASES = (
+    *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL, *MEMORY, *ORDERING,
+    *STATE, *UPDATES,
+)  # fmt: skip

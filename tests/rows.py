@@ -61,7 +61,7 @@ class Case:
     samples: tuple[Sample, ...]
     reference: Callable[..., Any]
     dtypes: tuple[str, ...] = FLOATS
-    # The result's dtype, or each one's; None: that of the inputs, "sum": as ops.sum has it.
+    # Its dtype; None: that of the inputs, "sum": as ops.sum has it. A tuple: one for each output.
     result: str | tuple[str | None, ...] | None = None
     ulp: float = 4.0
     floor: float | Callable[..., Any] = 0.0

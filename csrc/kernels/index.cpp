@@ -1,11 +1,11 @@
-// Take, its gradient, and one-hot codes, on dense arrays [outer][axis][inner]. Nothing is read or
-// written at an index outside the axis: take tells it, and leaves zeros there.
+// Reading along an axis by integers, with gradients, updates of rows, and one-hot codes, on dense
+// arrays [outer][axis][inner]. Nothing is read or written at an index outside the axis: it is told,
+// and zeros stand there.
 #include <cstring>
 
 #include "kernels/indices.h"
 #include "kernels/kernels.h"
-#include "kernels/tile.h"
-#include "simd/vec.h"
+#include "kernels/lines.h"
 
 namespace pyneuro {
 namespace {
@@ -104,15 +104,18 @@ struct Buckets {
   int64_t* positions;  // [m]: the indices, counted from 0
 };
 
+size_t buckets_bytes(int64_t n, const View& indices) {
+  return static_cast<size_t>(n + 1 + 2 * indices.size()) * sizeof(int64_t);
+}
 size_t take_grad_scratch(const TakeGrad& op, In in, Out) noexcept {
-  return static_cast<size_t>(op.size + 1 + 2 * in[1].size()) * sizeof(int64_t);
+  return buckets_bytes(op.size, in[1]);
 }
 
-Buckets sort(Context& ctx, const TakeGrad& op, const View& indices) {
-  const int64_t m = indices.size(), n = op.size;
+Buckets sort(Context& ctx, const char* op, const View& indices, int64_t axis, int64_t n) {
+  const int64_t m = indices.size();
   auto* memory = static_cast<int64_t*>(ctx.scratch());
   const Buckets b{memory, memory + n + 1, memory + n + 1 + m};
-  resolve(ctx, "take_grad", indices, op.axis, n, b.positions);
+  resolve(ctx, op, indices, axis, n, b.positions);
   std::memset(b.start, 0, static_cast<size_t>(n + 1) * sizeof(int64_t));
   for (int64_t i = 0; i < m; ++i)
     if (b.positions[i] >= 0) ++b.start[b.positions[i]];
@@ -190,7 +193,7 @@ void add_rows(Context& ctx, const View& g, const View& out, const Buckets& b, co
 
 void take_grad(const TakeGrad& op, Context& ctx, In in, Out out) noexcept {
   const Around x = around(out[0].shape, op.axis);
-  const Buckets b = sort(ctx, op, in[1]);
+  const Buckets b = sort(ctx, "take_grad", in[1], op.axis, op.size);
   if (out[0].size() == 0) return;
   const int64_t m = in[1].size();
   const DType lanes = compute_dtype(in[0].dtype);
@@ -200,6 +203,187 @@ void take_grad(const TakeGrad& op, Context& ctx, In in, Out out) noexcept {
     case DType::Float32: return add_rows<float>(ctx, in[0], out[0], b, x, m, lanes);
     default: return add_rows<double>(ctx, in[0], out[0], b, x, m, lanes);
   }
+}
+
+// ---- rows changed -------------------------------------------------------------------------------
+
+/// to = to combined with x, element by element.
+template <class T> void combine(int64_t reduction, T* to, const T* x, int64_t n) {
+  using simd::Vec;
+  auto each = [&](auto&& f) __attribute__((always_inline)) {
+    for_vectors<T>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+      store_some(to + i, f(load_some(to + i, lanes), load_some(x + i, lanes)), lanes);
+    });
+  };
+  switch (reduction) {
+    case 1: return each([](Vec<T> a, Vec<T> b) { return a + b; });
+    case 2: return each([](Vec<T> a, Vec<T> b) { return maximum(a, b); });
+    case 3: return each([](Vec<T> a, Vec<T> b) { return minimum(a, b); });
+    default: return each([](Vec<T> a, Vec<T> b) { return a * b; });
+  }
+}
+
+/// One strip of one row of x, with the rows of updates in `list`, in the lanes of T.
+template <class T>
+void combine_rows(int64_t reduction, const View& updates, const int64_t* list, int64_t count,
+                  int64_t row, int64_t col, DType lanes, char* to, int64_t n) {
+  const DType dtype = updates.dtype;
+  const auto size = static_cast<int64_t>(size_of(dtype));
+  T sum[kStrip], next[kStrip];
+  converter(dtype, lanes)(sum, to, n);
+  for (int64_t i = 0; i < count; ++i) {
+    converter(dtype, lanes)(next, updates.as<const char>() + (list[i] * row + col) * size, n);
+    combine<T>(reduction, sum, next, n);
+  }
+  converter(lanes, dtype)(to, sum, n);
+}
+
+void scatter_update(const ScatterUpdate& op, Context& ctx, In in, Out out) noexcept {
+  const View &x = in[0], &updates = in[2];
+  const int64_t n = x.shape[0];
+  const Buckets b = sort(ctx, "scatter_update", in[1], 0, n);
+  if (out[0].size() == 0) return;
+  const int64_t row = x.size() / n;
+  const auto size = static_cast<int64_t>(size_of(x.dtype));
+  const DType lanes = x.dtype == DType::UInt64 ? DType::UInt64 : compute_dtype(x.dtype);
+  const int64_t strip = smaller(row, kStrip), strips = ceil_div(row, strip);
+  const int64_t rows = smaller(n, larger(1, kSlice / strip)), groups = ceil_div(n, rows);
+  ctx.parallel_for(groups * strips, [&](int64_t task) {
+    const int64_t col = task % strips * strip, first = task / strips * rows;
+    const int64_t m = smaller(strip, row - col);
+    for (int64_t j = first; j < smaller(n, first + rows); ++j) {
+      const int64_t* list = b.order + b.start[j];
+      const int64_t count = b.start[j + 1] - b.start[j];
+      const bool put = op.reduction == 0 && count > 0;
+      const View& source = put ? updates : x;
+      const int64_t from = put ? list[count - 1] : j;
+      char* to = out[0].as<char>() + (j * row + col) * size;
+      std::memcpy(to, source.as<const char>() + (from * row + col) * size,
+                  static_cast<size_t>(m * size));
+      if (op.reduction == 0 || count == 0) continue;
+      auto run = [&](auto zero) {
+        using T = decltype(zero);
+        combine_rows<T>(op.reduction, updates, list, count, row, col, lanes, to, m);
+      };
+      switch (lanes) {
+        case DType::Int32: run(int32_t{}); break;
+        case DType::Int64: run(int64_t{}); break;
+        case DType::UInt64: run(uint64_t{}); break;
+        case DType::Float32: run(float{}); break;
+        default: run(double{});
+      }
+    }
+  });
+}
+size_t scatter_update_scratch(const ScatterUpdate&, In in, Out) noexcept {
+  return buckets_bytes(in[0].shape[0], in[1]);
+}
+
+// ---- along an axis ------------------------------------------------------------------------------
+
+template <class T>
+void gather_along(Context& ctx, const View& x, const Around& a, const Around& indices,
+                  const int64_t* positions, const View& out) {
+  const int64_t total = out.size(), inner = a.inner;
+  ctx.parallel_for(ceil_div(total, kSlice), [&](int64_t task) {
+    const int64_t begin = task * kSlice, end = smaller(total, begin + kSlice);
+    int64_t i = begin % inner, j = begin / inner % indices.n;
+    const T* from = x.as<const T>() + begin / inner / indices.n * a.n * inner;
+    T* to = out.as<T>();
+    for (int64_t e = begin; e < end; ++e) {
+      to[e] = positions[e] < 0 ? T(0) : from[positions[e] * inner + i];
+      if (++i < inner) continue;
+      i = 0;
+      if (++j < indices.n) continue;
+      j = 0;
+      from += a.n * inner;
+    }
+  });
+}
+
+void take_along_axis(const TakeAlongAxis& op, Context& ctx, In in, Out out) noexcept {
+  auto* positions = static_cast<int64_t*>(ctx.scratch());
+  const Around x = around(in[0].shape, op.axis), indices = around(in[1].shape, op.axis);
+  resolve(ctx, "take_along_axis", in[1], op.axis, x.n, positions);
+  if (out[0].size() == 0) return;
+  auto typed = [&](auto zero) {
+    gather_along<decltype(zero)>(ctx, in[0], x, indices, positions, out[0]);
+  };
+  switch (size_of(in[0].dtype)) {
+    case 1: return typed(uint8_t{});
+    case 2: return typed(uint16_t{});
+    case 4: return typed(uint32_t{});
+    case 8: return typed(uint64_t{});
+    default: {
+      struct Pair {
+        uint64_t a = 0, b = 0;
+        Pair() = default;
+        explicit Pair(int) {}
+      };
+      return typed(Pair{});
+    }
+  }
+}
+size_t take_along_axis_scratch(const TakeAlongAxis&, In in, Out) noexcept {
+  return static_cast<size_t>(in[1].size()) * sizeof(int64_t);
+}
+
+/// Adds g into `to`, which lies as the output does.
+template <class T>
+void add_along(Context& ctx, const View& g, const Around& y, int64_t m, const int64_t* positions,
+               T* to) {
+  const DType lanes = sizeof(T) == 8 ? DType::Float64 : DType::Float32;
+  const Converter widen = converter(g.dtype, lanes);
+  const auto size = static_cast<int64_t>(size_of(g.dtype));
+  const int64_t strip = smaller(y.inner, kStrip), strips = ceil_div(y.inner, strip);
+  const int64_t per_task = larger(1, kSlice / (strip * larger(1, larger(y.n, m))));
+  const int64_t units = y.outer * strips;
+  ctx.parallel_for(ceil_div(units, per_task), [&](int64_t task) {
+    T line[kStrip];
+    for (int64_t u = task * per_task; u < smaller(units, (task + 1) * per_task); ++u) {
+      const int64_t outer = u / strips, col = u % strips * strip;
+      const int64_t cols = smaller(strip, y.inner - col);
+      T* sum = to + outer * y.n * y.inner + col;
+      for (int64_t r = 0; r < y.n; ++r)
+        std::memset(sum + r * y.inner, 0, static_cast<size_t>(cols) * sizeof(T));
+      // Rows of one element are read kStrip at a time: the indices that follow are the next rows'.
+      const int64_t rows = y.inner == 1 ? kStrip : 1;
+      for (int64_t j = 0; j < m; j += rows) {
+        const int64_t at = (outer * m + j) * y.inner + col;
+        const int64_t n = y.inner == 1 ? smaller(rows, m - j) : cols;
+        widen(line, g.as<const char>() + at * size, n);
+        for (int64_t i = 0; i < n; ++i)
+          if (positions[at + i] >= 0)
+            sum[positions[at + i] * y.inner + (y.inner == 1 ? 0 : i)] += line[i];
+      }
+    }
+  });
+}
+
+void take_along_axis_grad(const TakeAlongAxisGrad& op, Context& ctx, In in, Out out) noexcept {
+  const int64_t m = in[1].size();
+  auto* positions = static_cast<int64_t*>(ctx.scratch());
+  const Around y = around(out[0].shape, op.axis);
+  resolve(ctx, "take_along_axis_grad", in[1], op.axis, y.n, positions);
+  if (out[0].size() == 0) return;
+  const int64_t rows = around(in[1].shape, op.axis).n;
+  if (in[0].dtype == DType::Float64)
+    return add_along<double>(ctx, in[0], y, rows, positions, out[0].as<double>());
+  if (in[0].dtype == DType::Float32)
+    return add_along<float>(ctx, in[0], y, rows, positions, out[0].as<float>());
+  auto* sums = reinterpret_cast<float*>(positions + m);
+  add_along<float>(ctx, in[0], y, rows, positions, sums);
+  const Converter narrow = converter(DType::Float32, in[0].dtype);
+  const int64_t total = out[0].size();
+  ctx.parallel_for(ceil_div(total, kSlice), [&](int64_t task) {
+    const int64_t at = task * kSlice;
+    narrow(out[0].as<char>() + 2 * at, sums + at, smaller(kSlice, total - at));
+  });
+}
+size_t take_along_axis_grad_scratch(const TakeAlongAxisGrad&, In in, Out out) noexcept {
+  const size_t sums = size_of(in[0].dtype) == 2 ? sizeof(float) : 0;
+  return static_cast<size_t>(in[1].size()) * sizeof(int64_t) +
+         static_cast<size_t>(out[0].size()) * sums;
 }
 
 // ---- one-hot ------------------------------------------------------------------------------------
@@ -236,6 +420,15 @@ void one_hot(const OneHot& op, Context& ctx, In in, Out out) noexcept {
 
 Kernel kernel(Tag<Take>) { return make_kernel<Take, &take, &take_scratch>(); }
 Kernel kernel(Tag<TakeGrad>) { return make_kernel<TakeGrad, &take_grad, &take_grad_scratch>(); }
+Kernel kernel(Tag<TakeAlongAxis>) {
+  return make_kernel<TakeAlongAxis, &take_along_axis, &take_along_axis_scratch>();
+}
+Kernel kernel(Tag<TakeAlongAxisGrad>) {
+  return make_kernel<TakeAlongAxisGrad, &take_along_axis_grad, &take_along_axis_grad_scratch>();
+}
+Kernel kernel(Tag<ScatterUpdate>) {
+  return make_kernel<ScatterUpdate, &scatter_update, &scatter_update_scratch>();
+}
 Kernel kernel(Tag<OneHot>) { return make_kernel<OneHot, &one_hot>(); }
 
 }  // namespace pyneuro

@@ -46,13 +46,23 @@ Kernel kernel(Tag<Full>);
 Kernel kernel(Tag<Arange>);
 Kernel kernel(Tag<Take>);  // index.cpp
 Kernel kernel(Tag<TakeGrad>);
+Kernel kernel(Tag<TakeAlongAxis>);
+Kernel kernel(Tag<TakeAlongAxisGrad>);
+Kernel kernel(Tag<ScatterUpdate>);
 Kernel kernel(Tag<OneHot>);
+Kernel kernel(Tag<Sort>);    // sort.cpp
+Kernel kernel(Tag<Cumsum>);  // cumulate.cpp
+Kernel kernel(Tag<Cumprod>);
+Kernel kernel(Tag<LinearRecurrence>);
 Kernel kernel(Tag<RandomUniform>);  // random.cpp
 Kernel kernel(Tag<RandomNormal>);
 Kernel kernel(Tag<Dropout>);
 Kernel kernel(Tag<Assign>);  // update.cpp
 Kernel kernel(Tag<SgdUpdate>);
 Kernel kernel(Tag<AdamUpdate>);
+Kernel kernel(Tag<RmspropUpdate>);
+Kernel kernel(Tag<AdagradUpdate>);
+Kernel kernel(Tag<LionUpdate>);
 Kernel kernel(Tag<Custom>);  // custom.cpp
 Kernel kernel(Tag<HostCall>);
 

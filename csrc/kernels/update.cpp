@@ -197,10 +197,115 @@ size_t adam_scratch(const AdamUpdate& op, In in, Out) noexcept {
   return ends_bytes((in.count - 2) / op.groups());
 }
 
+struct RmspropRule {
+  double rate, rho, momentum, epsilon;
+  bool centered;
+
+  template <class T> void step(T* const* data, int64_t n) const {
+    T* last = data[momentum != 0 ? 4 : 3];
+    if (momentum != 0)
+      centered ? typed<true, true>(data[0], data[1], data[2], data[3], last, n)
+               : typed<true, false, T>(data[0], data[1], data[2], data[3], nullptr, n);
+    else
+      centered ? typed<false, true, T>(data[0], data[1], data[2], nullptr, last, n)
+               : typed<false, false, T>(data[0], data[1], data[2], nullptr, nullptr, n);
+  }
+  template <bool kMomentum, bool kCentered, class T>
+  void typed(T* p, const T* g, T* v, T* u, T* a, int64_t n) const {
+    using V = Vec<T>;
+    const V lr(static_cast<T>(rate)), keep(static_cast<T>(rho)), take(static_cast<T>(1 - rho));
+    const V again(static_cast<T>(momentum)), eps(static_cast<T>(epsilon));
+    for_vectors<T>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+      const V x = load_some(g + i, lanes);
+      const V square = keep * load_some(v + i, lanes) + take * (x * x);
+      V under = square + eps;
+      if constexpr (kCentered) {
+        const V mean = keep * load_some(a + i, lanes) + take * x;
+        store_some(a + i, mean, lanes);
+        under = under - mean * mean;
+      }
+      V step = lr * x / sqrt(under);
+      if constexpr (kMomentum) {
+        step = again * load_some(u + i, lanes) + step;
+        store_some(u + i, step, lanes);
+      }
+      store_some(v + i, square, lanes);
+      store_some(p + i, load_some(p + i, lanes) - step, lanes);
+    });
+  }
+};
+
+void rmsprop(const RmspropUpdate& op, Context& ctx, In in, Out) noexcept {
+  update_all(ctx, in, 1, op.groups(),
+             RmspropRule{number(in[0]), op.rho, op.momentum, op.epsilon, op.centered});
+}
+size_t rmsprop_scratch(const RmspropUpdate& op, In in, Out) noexcept {
+  return ends_bytes((in.count - 1) / op.groups());
+}
+
+struct AdagradRule {
+  double rate, epsilon;
+
+  template <class T> void step(T* const* data, int64_t n) const {
+    using V = Vec<T>;
+    T *p = data[0], *a = data[2];
+    const T* g = data[1];
+    const V lr(static_cast<T>(rate)), eps(static_cast<T>(epsilon));
+    for_vectors<T>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+      const V x = load_some(g + i, lanes);
+      const V total = load_some(a + i, lanes) + x * x;
+      store_some(a + i, total, lanes);
+      store_some(p + i, load_some(p + i, lanes) - lr * x / sqrt(total + eps), lanes);
+    });
+  }
+};
+
+void adagrad(const AdagradUpdate& op, Context& ctx, In in, Out) noexcept {
+  update_all(ctx, in, 1, 3, AdagradRule{number(in[0]), op.epsilon});
+}
+size_t adagrad_scratch(const AdagradUpdate&, In in, Out) noexcept {
+  return ends_bytes((in.count - 1) / 3);
+}
+
+struct LionRule {
+  double rate, beta_1, beta_2;
+
+  template <class T> void step(T* const* data, int64_t n) const {
+    using V = Vec<T>;
+    T *p = data[0], *m = data[2];
+    const T* g = data[1];
+    const V lr(static_cast<T>(rate)), one(T(1)), none(T(0));
+    const V keep_1(static_cast<T>(beta_1)), take_1(static_cast<T>(1 - beta_1));
+    const V keep_2(static_cast<T>(beta_2)), take_2(static_cast<T>(1 - beta_2));
+    for_vectors<T>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+      const V x = load_some(g + i, lanes), mean = load_some(m + i, lanes);
+      const V way = keep_1 * mean + take_1 * x;
+      // A NaN is neither above nor below 0 and stays.
+      const V sign = select(way > none, one, select(way < none, -one, way));
+      store_some(m + i, keep_2 * mean + take_2 * x, lanes);
+      store_some(p + i, load_some(p + i, lanes) - lr * sign, lanes);
+    });
+  }
+};
+
+void lion(const LionUpdate& op, Context& ctx, In in, Out) noexcept {
+  update_all(ctx, in, 1, 3, LionRule{number(in[0]), op.beta_1, op.beta_2});
+}
+size_t lion_scratch(const LionUpdate&, In in, Out) noexcept {
+  return ends_bytes((in.count - 1) / 3);
+}
+
 }  // namespace
 
 Kernel kernel(Tag<Assign>) { return make_kernel<Assign, &assign, &assign_scratch>(); }
 Kernel kernel(Tag<SgdUpdate>) { return make_kernel<SgdUpdate, &sgd, &sgd_scratch>(); }
 Kernel kernel(Tag<AdamUpdate>) { return make_kernel<AdamUpdate, &adam, &adam_scratch>(); }
+Kernel kernel(Tag<RmspropUpdate>) {
+  return make_kernel<RmspropUpdate, &rmsprop, &rmsprop_scratch>();
+}
+Kernel kernel(Tag<AdagradUpdate>) {
+  return make_kernel<AdagradUpdate, &adagrad, &adagrad_scratch>();
+}
+Kernel kernel(Tag<LionUpdate>) { return make_kernel<LionUpdate, &lion, &lion_scratch>(); }
 
 }  // namespace pyneuro

@@ -3,7 +3,7 @@
 // `eval` is a template over the value type V: a vector register (simd/vec.h) on CPUs, a scalar
 // wrapper on other devices; never a bare float, so that the functions it calls are found beside V:
 //   select(mask, a, b)  minimum maximum (NaN wins)  abs floor ceil rint sqrt fmod
-//   exp expm1 log log1p sin cos tanh erf pow    (float; errors are stated in simd/math.h)
+//   exp expm1 log log1p sin cos atan tanh erf pow    (float; errors are stated in simd/math.h)
 //   floor_divide floor_mod pow                  (integers; never trap, x // 0 == 0)
 // A predicate gives V's mask. `domain` says which dtypes a formula takes, `result` what comes out.
 #pragma once
@@ -112,6 +112,10 @@ struct Cos : Floating {
   static constexpr Name name = "cos";
   template <class V> PN_FN static V eval(V x) { return cos(x); }
 };
+struct Arctan : Floating {
+  static constexpr Name name = "arctan";
+  template <class V> PN_FN static V eval(V x) { return atan(x); }
+};
 struct Tanh : Floating {
   static constexpr Name name = "tanh";
   template <class V> PN_FN static V eval(V x) { return tanh(x); }
@@ -179,7 +183,7 @@ struct IsFinite : Predicate {
 };
 
 using UnaryList = TypeList<Negative, Absolute, Sign, Square, Sqrt, Rsqrt, Reciprocal, Exp, Expm1,
-                           Log, Log1p, Sin, Cos, Tanh, Erf, Floor, Ceil, Round, Sigmoid, Softplus,
+                           Log, Log1p, Sin, Cos, Arctan, Tanh, Erf, Floor, Ceil, Round, Sigmoid, Softplus,
                            Relu, Silu, Gelu, GeluTanh, LogicalNot, IsNan, IsFinite>;
 
 // ---- two inputs --------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// Shape rules of take and one-hot.
+// Shape rules of reading and placing by integers.
 #include "ops/index.h"
 
 namespace pyneuro {
@@ -28,6 +28,54 @@ Specs TakeGrad::infer(Inputs in) const {
                                    in[1].shape, " at axis ", axis));
   expect_shape("take_grad", out);
   return Spec{out, in[0].dtype};
+}
+
+Specs TakeAlongAxis::infer(Inputs in) const {
+  expect_integer(signature, in, 1);
+  const Shape &x = in[0].shape, &indices = in[1].shape;
+  const int along = normalize_axis("take_along_axis", axis, x.size());
+  Shape expected = x;
+  if (indices.size() == x.size()) expected[along] = indices[along];
+  if (indices != expected)
+    raise(ErrorKind::Shape, join("take_along_axis: x ", x, " and indices ", indices,
+                                 " must be equal in size but for axis ", axis));
+  if (x[along] == 0 && count(indices) > 0)
+    raise(ErrorKind::Index, join("take_along_axis: axis ", axis, " of x ", x, " is empty"));
+  return Spec{indices, in[0].dtype};
+}
+
+Specs TakeAlongAxisGrad::infer(Inputs in) const {
+  expect_floating(signature, in, 0);
+  expect_integer(signature, in, 1);
+  if (in[0].shape != in[1].shape)
+    raise(ErrorKind::Shape, join("take_along_axis_grad: g has shape ", in[0].shape,
+                                 ", but indices have ", in[1].shape));
+  Shape out = in[0].shape;
+  out[normalize_axis("take_along_axis_grad", axis, out.size())] = size;
+  expect_shape("take_along_axis_grad", out);
+  return Spec{out, in[0].dtype};
+}
+
+Specs ScatterUpdate::infer(Inputs in) const {
+  expect_integer(signature, in, 1);
+  expect_rank_at_least(signature, in, 0, 1);
+  if (reduction < 0 || reduction > 4)
+    raise(ErrorKind::Argument,
+          join("scatter_update: reduction is ", reduction, ", but must be 0 to 4"));
+  Shape expected = in[0].shape;
+  if (in[1].shape.size() == 1) expected[0] = in[1].shape[0];
+  if (in[1].shape.size() != 1 || in[2].shape != expected)
+    raise(ErrorKind::Shape,
+          join("scatter_update: x ", in[0].shape, ", indices ", in[1].shape, " and updates ",
+               in[2].shape, " do not fit; (n, ...), (m,) and (m, ...) are expected"));
+  if (in[2].dtype != in[0].dtype)
+    raise(ErrorKind::DType, join("scatter_update: updates are ", name(in[2].dtype), ", but x is ",
+                                 name(in[0].dtype), "; they must be equal"));
+  if (reduction != 0 && (is_complex(in[0].dtype) || in[0].dtype == DType::Bool))
+    raise_dtype(signature, 0, in[0].dtype, "a real number");
+  if (in[0].shape[0] == 0 && in[1].shape[0] > 0)
+    raise(ErrorKind::Index, join("scatter_update: x ", in[0].shape, " has no rows"));
+  return in[0];
 }
 
 Specs OneHot::infer(Inputs in) const {

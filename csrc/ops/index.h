@@ -1,4 +1,4 @@
-// Reading along an axis by integers, its gradient, and one-hot codes.
+// Reading and placing along an axis by integers, with gradients, and one-hot codes.
 #pragma once
 
 #include "ops/infer.h"
@@ -22,6 +22,36 @@ struct TakeGrad {
   int64_t axis, size;
   static constexpr auto fields =
       std::tuple{field("axis", &TakeGrad::axis, int64_t{0}), field("size", &TakeGrad::size)};
+  Specs infer(Inputs in) const;
+};
+
+/// y[.., j, ..] = x[.., indices[.., j, ..], ..] along `axis`; x and indices have equal sizes along
+/// all other axes. Indices as in take.
+struct TakeAlongAxis {
+  static constexpr Signature signature{"take_along_axis", {"x", "indices"}};
+  int64_t axis;
+  static constexpr auto fields = std::tuple{field("axis", &TakeAlongAxis::axis, int64_t{-1})};
+  Specs infer(Inputs in) const;
+};
+
+/// The gradient of take_along_axis: zeros with `size` entries along `axis`, g added at the indices,
+/// in their order.
+struct TakeAlongAxisGrad {
+  static constexpr Signature signature{"take_along_axis_grad", {"g", "indices"}};
+  int64_t axis, size;
+  static constexpr auto fields = std::tuple{field("axis", &TakeAlongAxisGrad::axis, int64_t{-1}),
+                                            field("size", &TakeAlongAxisGrad::size)};
+  Specs infer(Inputs in) const;
+};
+
+/// x with rows changed: y[i] = x[i] for rows that no index names; where some do, their updates are
+/// combined with x[i] in the order of the indices. `reduction`: 0 put (the last stays), 1 add,
+/// 2 maximum, 3 minimum (NaN wins), 4 multiply. x is (n, ...), indices (m,), updates (m, ...).
+struct ScatterUpdate {
+  static constexpr Signature signature{"scatter_update", {"x", "indices", "updates"}};
+  int64_t reduction;
+  static constexpr auto fields =
+      std::tuple{field("reduction", &ScatterUpdate::reduction, int64_t{0})};
   Specs infer(Inputs in) const;
 };
 

@@ -11,6 +11,7 @@
 #include "ops/index.h"
 #include "ops/manipulation.h"
 #include "ops/matmul.h"
+#include "ops/order.h"
 #include "ops/pool.h"
 #include "ops/random.h"
 #include "ops/reduce.h"
@@ -34,8 +35,9 @@ using OpTable =
                     CrossentropyGrad, SparseCrossentropy, SparseCrossentropyGrad>,
            TypeList<Reshape, Transpose, BroadcastTo, Slice, Split, Concatenate, SliceGrad,
                     SliceUpdate, Full, Arange>,
-           TypeList<Take, TakeGrad, OneHot>, TypeList<RandomUniform, RandomNormal, Dropout>,
-           TypeList<Assign, SgdUpdate, AdamUpdate>, TypeList<Custom, HostCall>>::type;
+           TypeList<Take, TakeGrad, TakeAlongAxis, TakeAlongAxisGrad, ScatterUpdate, OneHot>,
+           TypeList<Sort, Cumsum, Cumprod, LinearRecurrence>, TypeList<RandomUniform, RandomNormal, Dropout>,
+           TypeList<Assign, SgdUpdate, AdamUpdate, RmspropUpdate, AdagradUpdate, LionUpdate>, TypeList<Custom, HostCall>>::type;
 
 inline constexpr int kOpCount = OpTable::size;
 template <class T> inline constexpr int op_id = IndexOf<T, OpTable>::value;

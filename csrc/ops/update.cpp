@@ -56,4 +56,22 @@ Specs AdamUpdate::infer(Inputs in) const {
   return {};
 }
 
+Specs RmspropUpdate::infer(Inputs in) const {
+  expect_scalar(signature, in, 0);
+  expect_groups(signature, in, 1, groups());
+  return {};
+}
+
+Specs AdagradUpdate::infer(Inputs in) const {
+  expect_scalar(signature, in, 0);
+  expect_groups(signature, in, 1, 3);
+  return {};
+}
+
+Specs LionUpdate::infer(Inputs in) const {
+  expect_scalar(signature, in, 0);
+  expect_groups(signature, in, 1, 3);
+  return {};
+}
+
 }  // namespace pyneuro

@@ -50,4 +50,52 @@ struct AdamUpdate {
   Specs infer(Inputs in) const;
 };
 
+/// RMSprop (Hinton 2012, in Keras's form): v <- rho v + (1 - rho) g^2; centered, a <- rho a +
+/// (1 - rho) g; d = lr g / sqrt(v + epsilon - a^2); with momentum u <- momentum u + d stands for d in
+/// p <- p - d. Inputs: learning_rate (0-d), then n each of variables, gradients, v, with momentum u,
+/// and centered a.
+struct RmspropUpdate {
+  static constexpr Signature signature{"rmsprop_update", {"learning_rate", "tensors*"}};
+  double rho, momentum, epsilon;
+  bool centered;
+  static constexpr auto fields = std::tuple{field("rho", &RmspropUpdate::rho, 0.9),
+                                            field("momentum", &RmspropUpdate::momentum, 0.0),
+                                            field("epsilon", &RmspropUpdate::epsilon, 1e-7),
+                                            field("centered", &RmspropUpdate::centered, false)};
+  int groups() const { return 3 + (momentum != 0) + centered; }
+  bool mutates(int input, int inputs) const {
+    const int n = (inputs - 1) / groups();
+    return input > 0 && (input <= n || input > 2 * n);
+  }
+  Specs infer(Inputs in) const;
+};
+
+/// Adagrad (Duchi, Hazan and Singer 2011, in Keras's form): a <- a + g^2, then
+/// p <- p - lr g / sqrt(a + epsilon). Inputs: learning_rate (0-d), then n each of variables,
+/// gradients and a.
+struct AdagradUpdate {
+  static constexpr Signature signature{"adagrad_update", {"learning_rate", "tensors*"}};
+  double epsilon;
+  static constexpr auto fields = std::tuple{field("epsilon", &AdagradUpdate::epsilon, 1e-7)};
+  bool mutates(int input, int inputs) const {
+    const int n = (inputs - 1) / 3;
+    return input > 0 && (input <= n || input > 2 * n);
+  }
+  Specs infer(Inputs in) const;
+};
+
+/// Lion (Chen et al. 2023): p <- p - lr sign(beta_1 m + (1 - beta_1) g), then m <- beta_2 m +
+/// (1 - beta_2) g. Inputs: learning_rate (0-d), then n each of variables, gradients and m.
+struct LionUpdate {
+  static constexpr Signature signature{"lion_update", {"learning_rate", "tensors*"}};
+  double beta_1, beta_2;
+  static constexpr auto fields = std::tuple{field("beta_1", &LionUpdate::beta_1, 0.9),
+                                            field("beta_2", &LionUpdate::beta_2, 0.99)};
+  bool mutates(int input, int inputs) const {
+    const int n = (inputs - 1) / 3;
+    return input > 0 && (input <= n || input > 2 * n);
+  }
+  Specs infer(Inputs in) const;
+};
+
 }  // namespace pyneuro

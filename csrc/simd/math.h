@@ -14,11 +14,13 @@
 // | tanh, sigmoid | 2.5         | 2.6         | 1 above 9.1 (20); sigmoid 0 below -104 (-746)    |
 // | erf           | 1.8         | 1.3         | 1 above 4 (6)                                    |
 // | sin, cos      | 0.51        | 0.8         | any finite argument, reduced exactly             |
+// | atan          | 2           | 1           | against NumPy in float64 only                    |
 // | pow           | 0.51        | 1.3         | C's special cases                                |
 // | fmod          | 0           | 0           | exact; lane by lane                              |
 // | pow, floor_divide, floor_mod of integers     | wrap; 0 where NumPy has 0 for x // 0 |
 #pragma once
 
+#include "simd/atan.h"
 #include "simd/exp.h"
 #include "simd/log.h"
 #include "simd/trig.h"
@@ -97,6 +99,7 @@ template <std::floating_point T> inline T log1p(T x) { return log1p(Vec<T>(x))[0
 template <std::floating_point T> inline T log2(T x) { return log2(Vec<T>(x))[0]; }
 template <std::floating_point T> inline T sin(T x) { return sin(Vec<T>(x))[0]; }
 template <std::floating_point T> inline T cos(T x) { return cos(Vec<T>(x))[0]; }
+template <std::floating_point T> inline T atan(T x) { return atan(Vec<T>(x))[0]; }
 template <std::floating_point T> inline T pow(T x, T y) { return pow(Vec<T>(x), Vec<T>(y))[0]; }
 template <std::floating_point T> inline T fmod(T x, T y) { return fmod(Vec<T>(x), Vec<T>(y))[0]; }
 

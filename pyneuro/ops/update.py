@@ -13,7 +13,9 @@ from ..errors import ArgumentError
 from ..tensor import Tensor, apply
 from .arguments import TensorLike
 
-not_differentiable("assign", "sgd_update", "adam_update")
+not_differentiable(
+    "assign", "sgd_update", "adam_update", "rmsprop_update", "adagrad_update", "lion_update"
+)
 
 
 def assign(variables: Sequence[Tensor], values: Sequence[TensorLike]) -> None:
@@ -112,6 +114,112 @@ def adam_update(
         beta_2=beta_2,
         epsilon=epsilon,
         amsgrad=largest is not None,
+    )
+
+
+def rmsprop_update(
+    variables: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    learning_rate: TensorLike,
+    velocities: Sequence[Tensor],
+    momentums: Sequence[Tensor] | None = None,
+    averages: Sequence[Tensor] | None = None,
+    rho: float = 0.9,
+    momentum: float = 0.0,
+    epsilon: float = 1e-7,
+) -> None:
+    """One step of RMSprop (Hinton 2012), in Keras's form.
+
+    Args:
+        variables: Variables.
+        gradients: their gradients, of the same shapes and dtypes.
+        learning_rate: a number, or a tensor of one.
+        velocities: a slot for each variable: the mean of the squared gradients.
+        momentums: with momentum, a slot for each variable: the last step.
+        averages: the centered variant's slot for each variable: the mean of the gradients.
+        rho: how slowly the means change.
+        momentum: the share of the last step that is taken again.
+        epsilon: what keeps the quotient finite.
+
+    Raises:
+        ArgumentError: the lists differ in length.
+        ShapeError: a gradient or slot has another shape or dtype than its variable.
+    """
+    lists = {"gradients": gradients, "velocities": velocities}
+    if momentum != 0:
+        lists["momentums"] = momentums or ()
+    if averages is not None:
+        lists["averages"] = averages
+    _expect_lengths("rmsprop_update", len(variables), **lists)
+    apply(
+        "rmsprop_update",
+        learning_rate,
+        *variables,
+        *(slot for slots in lists.values() for slot in slots),
+        rho=rho,
+        momentum=float(momentum),
+        epsilon=epsilon,
+        centered=averages is not None,
+    )
+
+
+def adagrad_update(
+    variables: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    learning_rate: TensorLike,
+    accumulators: Sequence[Tensor],
+    epsilon: float = 1e-7,
+) -> None:
+    """One step of Adagrad (Duchi, Hazan and Singer 2011), in Keras's form.
+
+    Args:
+        variables: Variables.
+        gradients: their gradients, of the same shapes and dtypes.
+        learning_rate: a number, or a tensor of one.
+        accumulators: a slot for each variable: the sum of the squared gradients.
+        epsilon: what keeps the quotient finite.
+
+    Raises:
+        ArgumentError: the lists differ in length.
+        ShapeError: a gradient or slot has another shape or dtype than its variable.
+    """
+    _expect_lengths(
+        "adagrad_update", len(variables), gradients=gradients, accumulators=accumulators
+    )
+    apply("adagrad_update", learning_rate, *variables, *gradients, *accumulators, epsilon=epsilon)
+
+
+def lion_update(
+    variables: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    learning_rate: TensorLike,
+    momentums: Sequence[Tensor],
+    beta_1: float = 0.9,
+    beta_2: float = 0.99,
+) -> None:
+    """One step of Lion (Chen et al. 2023).
+
+    Args:
+        variables: Variables.
+        gradients: their gradients, of the same shapes and dtypes.
+        learning_rate: a number, or a tensor of one.
+        momentums: a slot for each variable: the mean of the gradients.
+        beta_1: the share of the mean in the direction that is taken.
+        beta_2: how slowly the mean changes.
+
+    Raises:
+        ArgumentError: the lists differ in length.
+        ShapeError: a gradient or slot has another shape or dtype than its variable.
+    """
+    _expect_lengths("lion_update", len(variables), gradients=gradients, momentums=momentums)
+    apply(
+        "lion_update",
+        learning_rate,
+        *variables,
+        *gradients,
+        *momentums,
+        beta_1=beta_1,
+        beta_2=beta_2,
     )
 
 

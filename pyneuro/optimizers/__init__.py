@@ -7,15 +7,31 @@ from typing import Any
 from ..errors import ArgumentError
 from ..registry import deserialize_keras_object, find, resolve, serialize_keras_object
 from . import schedules
+from .adafactor import Adafactor
 from .adam import Adam, AdamW
-from .adaptive import RMSprop
+from .adaptive import Adadelta, Adagrad, RMSprop
 from .base import Optimizer
+from .ftrl import Ftrl
+from .lion import Lion
+from .loss_scale import LossScaleOptimizer
+from .muon import Muon
+from .relatives import Adamax, Lamb, Nadam
 from .sgd import SGD
 
 __all__ = [
     "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lamb",
+    "Lion",
+    "LossScaleOptimizer",
+    "Muon",
+    "Nadam",
     "Optimizer",
     "RMSprop",
     "deserialize",

@@ -8,13 +8,13 @@ a part of what precedes.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .. import naming, ops
 from ..autograd import no_grad
 from ..errors import ArgumentError, ShapeError
-from ..ops.update import assign
+from ..ops.update import assign, sgd_update
 from ..registry import deserialize_keras_object, serialize_keras_object
 from ..tensor import Tensor, convert
 from ..variable import Variable
@@ -57,6 +57,9 @@ class Optimizer:
         >>> w.tolist()
         [0.5, 0.5]
     """
+
+    skips_nonfinite = False
+    """Whether gradients that are not finite are its own matter, rather than an error."""
 
     def __init__(
         self,
@@ -116,28 +119,32 @@ class Optimizer:
         return variable
 
     def add_variable_from_reference(
-        self, reference_variable: Variable, name: str, initializer: str = "zeros"
+        self, reference_variable: Variable, name: str, initializer: Any = "zeros"
     ) -> Variable:
         """Make a slot: a variable of another one's shape and dtype.
 
         Args:
             reference_variable: the weight that the slot belongs to.
             name: what the slot is, such as "momentum".
-            initializer: "zeros", or "copy" for the weight's value.
+            initializer: "zeros", "copy" for the weight's value, or a function of (shape, dtype).
 
         Returns:
             The slot.
         """
-        value = (
-            reference_variable.value.detach()
-            if initializer == "copy"
-            else ops.zeros(reference_variable.shape, dtype=reference_variable.dtype)
-        )
+        shape, dtype = reference_variable.shape, reference_variable.dtype
+        if callable(initializer):
+            value = initializer(shape, dtype=dtype)
+        elif initializer == "copy":
+            value = reference_variable.value.detach()
+        else:
+            value = ops.zeros(shape, dtype=dtype)
         path = reference_variable.path.replace("/", "_")
         return self._own_variable(value, reference_variable.dtype, f"{path}_{name}")
 
-    def _slots(self, variables: Sequence[Variable], name: str) -> list[Variable]:
-        return [self.add_variable_from_reference(v, name) for v in variables]
+    def _slots(
+        self, variables: Sequence[Variable], name: str, initializer: Any = "zeros"
+    ) -> list[Variable]:
+        return [self.add_variable_from_reference(v, name, initializer) for v in variables]
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Make the slots for the weights to train; the first `apply` does it by itself.
@@ -303,10 +310,12 @@ class Optimizer:
         if self.loss_scale_factor is not None:
             grads = [g * (1.0 / self.loss_scale_factor) for g in grads]
         if self.gradient_accumulation_steps:
-            mean = self._accumulate(grads, variables)
-            if mean is None:
-                return
-            grads = mean
+            self._accumulate(grads, variables)
+        else:
+            self._update(grads, variables)
+
+    def _update(self, grads: list[Any], variables: list[Variable]) -> None:
+        """One update of weights, slots and averages."""
         if any(v.overwrite_with_gradient for v in variables):
             grads, variables = self._overwrite(grads, variables)
         grads = self._clip(grads)
@@ -381,18 +390,23 @@ class Optimizer:
             return slots
         return [slots[self._positions[id(v)]] for v in variables]
 
-    def _accumulate(self, grads: list[Any], variables: list[Variable]) -> list[Tensor] | None:
-        """Add up gradients; their mean when it is time to update."""
+    def _accumulate(self, grads: list[Any], variables: list[Variable]) -> None:
+        """Add up gradients, and update with their mean when it is time.
+
+        Whether it is time is a tensor, so that a recorded step stays right: the update is made in
+        any case, and taken back where it came too early.
+        """
         every = int(self.gradient_accumulation_steps or 1)
         slots = self.slots_of(self._accumulators, variables)
-        count = int(self._step_count) + 1
+        count = self._step_count + 1
+        due = ops.greater_equal(count, every)
         sums = [slot + g for slot, g in zip(slots, grads, strict=True)]
-        if count < every:
-            assign([*slots, self._step_count], [*sums, convert(count, "int64")])
-            return None
-        zeros = [ops.zeros(slot.shape, dtype=slot.dtype) for slot in slots]
-        assign([*slots, self._step_count], [*zeros, convert(0, "int64")])
-        return [total * (1.0 / every) for total in sums]
+        own = {id(v) for v in (*self._accumulators, self._step_count)}
+        written = [*self._trainable_variables, *(v for v in self._variables if id(v) not in own)]
+        means = [total * (1.0 / every) for total in sums]
+        keep_where(due, written, lambda: self._update(means, variables))
+        values = [ops.where(due, ops.zeros_like(total), total) for total in (*sums, count)]
+        assign([*slots, self._step_count], values)
 
     def _clip(self, grads: list[Any]) -> list[Any]:
         if self.clipvalue is not None:
@@ -401,7 +415,7 @@ class Optimizer:
         if self.clipnorm is not None:
             return [_scaled_to(g, ops.sum(ops.square(g)), self.clipnorm) for g in grads]
         if self.global_clipnorm is not None and grads:
-            squares = [ops.cast(ops.sum(ops.square(g)), "float32") for g in grads]
+            squares = [ops.cast(ops.sum(ops.square(g)), "float64") for g in grads]
             total = squares[0]
             for square in squares[1:]:
                 total = total + square
@@ -410,8 +424,8 @@ class Optimizer:
 
     def _decay(self, variables: list[Variable], rate: Any) -> None:
         decayed = [v for v in variables if id(v) not in self._no_decay]
-        share = rate * float(self.weight_decay or 0.0)
-        assign(decayed, [v - v * ops.cast(share, v.dtype) for v in decayed])
+        # A step of gradient descent where each weight is its own gradient.
+        sgd_update(decayed, decayed, rate * float(self.weight_decay or 0.0))
 
     # -- moving average ---------------------------------------------------------------------------
 
@@ -424,8 +438,11 @@ class Optimizer:
             averages.append(average * share + variable * (1.0 - share))
         assign(self._averages, averages)
         every = self.ema_overwrite_frequency
-        if every is not None and int(step) % every == 0:
-            self._overwrite_with_average()
+        if every is not None:
+            due = ops.equal(ops.mod(step, every), 0)
+            weights = self._trainable_variables
+            pairs = zip(weights, self._averages, strict=True)
+            assign(weights, [ops.where(due, average, weight) for weight, average in pairs])
 
     def _overwrite_with_average(self) -> None:
         assign(self._trainable_variables, self._averages)
@@ -469,19 +486,22 @@ class Optimizer:
             ArgumentError: another number of variables; nothing is changed.
             ShapeError: a variable of another shape; nothing is changed.
         """
-        if len(store) != len(self._variables):
+        self._load(self._variables, store)
+
+    def _load(self, variables: list[Variable], store: dict[str, Any]) -> None:
+        if len(store) != len(variables):
             raise ArgumentError(
                 f"{self.name}: the stored state has {len(store)} variables, but the optimizer has "
-                f"{len(self._variables)}; was it made with other arguments, or not built?"
+                f"{len(variables)}; was it made with other arguments, or not built?"
             )
-        arrays = [store[str(i)] for i in range(len(self._variables))]
-        for variable, array in zip(self._variables, arrays, strict=True):
+        arrays = [store[str(i)] for i in range(len(variables))]
+        for variable, array in zip(variables, arrays, strict=True):
             if tuple(array.shape) != tuple(variable.shape):
                 raise ShapeError(
                     f"{variable.path!r} has the shape {tuple(variable.shape)}, but the stored one "
                     f"has {tuple(array.shape)}"
                 )
-        for variable, array in zip(self._variables, arrays, strict=True):
+        for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
 
     def save_own_variables(self, store: dict[str, Any]) -> None:
@@ -528,6 +548,29 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def keep_where(condition: Tensor, written: Sequence[Variable], update: Callable[[], None]) -> None:
+    """Make an update, and take it back where the condition does not hold.
+
+    Args:
+        condition: a bool tensor of one element.
+        written: all variables that the update may write.
+        update: makes it.
+    """
+    before = [ops.copy(v) for v in written]
+    update()
+    pairs = zip(written, before, strict=True)
+    assign(written, [ops.where(condition, new, old) for new, old in pairs])
+
+
+def check_share(optimizer: Any, argument: str, value: Any) -> float:
+    """A number in [0, 1), or an error that names the argument."""
+    if not 0 <= value < 1:
+        raise ArgumentError(
+            f"{type(optimizer).__name__}: {argument} must be in [0, 1), got {value!r}"
+        )
+    return float(value)
 
 
 def _check_rate(optimizer: str, value: Any) -> None:

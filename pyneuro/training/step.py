@@ -155,7 +155,7 @@ def train_step(model: Any, data: Any) -> Any:
         with no_grad():
             logs = model.compute_metrics(x, y, y_pred, sample_weight)
             if recipe.on_nonfinite != "ignore" and not _is_finite(
-                recipe, loss, gradients, variables
+                recipe, loss, [] if optimizer.skips_nonfinite else gradients, variables
             ):
                 return logs
         with uninterrupted():
@@ -171,7 +171,7 @@ def _is_finite(recipe: Any, loss: Any, gradients: list[Any], variables: list[Any
     if not broken:
         broken = [
             f"the gradient of {variable.path!r} is not finite"
-            for gradient, variable in zip(gradients, variables, strict=True)
+            for gradient, variable in zip(gradients, variables, strict=False)
             if gradient is not None and not bool(ops.all(ops.isfinite(gradient)))
         ]
     if not broken:
