@@ -79,11 +79,6 @@ from .comparison import (
     not_equal,
     where,
 )
-from .conv import (
-    conv,
-    conv_transpose,
-    depthwise_conv,
-    separable_conv,
 from .control import (
     associative_scan,
     cond,
@@ -94,6 +89,12 @@ from .control import (
     vectorize,
     vectorized_map,
     while_loop,
+)
+from .conv import (
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    separable_conv,
 )
 from .creation import (
     arange,
@@ -219,7 +220,6 @@ from .matmul import (
     outer,
     tensordot,
 )
-from .pool import average_pool, max_pool
 from .order import (
     argpartition,
     argsort,
@@ -238,6 +238,7 @@ from .order import (
     unique,
     unravel_index,
 )
+from .pool import average_pool, max_pool
 from .reduce import (
     all,
     amax,
@@ -349,10 +350,10 @@ __all__ = [
     "argpartition",
     "argsort",
     "array",
-    "average_pool",
     "array_split",
     "associative_scan",
     "average",
+    "average_pool",
     "binary_crossentropy",
     "bincount",
     "bitwise_and",
@@ -373,9 +374,9 @@ __all__ = [
     "cholesky_inverse",
     "clip",
     "concatenate",
+    "cond",
     "conv",
     "conv_transpose",
-    "cond",
     "convert_to_numpy",
     "convert_to_tensor",
     "copy",
@@ -388,8 +389,8 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom",
-    "depthwise_conv",
     "deg2rad",
+    "depthwise_conv",
     "det",
     "diag",
     "diagflat",
