@@ -134,11 +134,12 @@ Specs infer(OpRef op, Pointers inputs) {
   CallList<const Spec*> specs(n);
   for (int i = 0; i < n; ++i) specs[i] = inputs[size_t(i)] ? &inputs[size_t(i)]->spec() : nullptr;
   Specs out = op.info->infer(op.op, Inputs(specs.data(), n));
-  if (planted.fault == Fault::Shape && planted.op == op.info->id && out.size() == 1 &&
+  if (planted.fault == Fault::Shape && planted.op == op.info->id && out.size() > 0 &&
       !out[0].shape.empty()) {
-    Spec wrong = out[0];
-    wrong.shape[wrong.shape.size() - 1] += 1;
-    return wrong;
+    std::vector<Spec> wrong;
+    for (int i = 0; i < out.size(); ++i) wrong.push_back(out[i]);
+    wrong[0].shape[wrong[0].shape.size() - 1] += 1;
+    return wrong.size() == 1 ? Specs(wrong[0]) : Specs(std::move(wrong));
   }
   return out;
 }

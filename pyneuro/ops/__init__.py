@@ -1,10 +1,13 @@
 """The public functions of tensors: Keras's `keras.ops`, by name, argument order and default.
 
 Every topic is a module of its own, where each function stands beside its gradient. This page is the
-public list and nothing else.
+public list and nothing else. Keras's faces `ops.nn` and `ops.numpy` are this same page.
 """
 
-from . import random, update
+import sys
+
+from ..symbolic import get_item
+from . import linalg, random, update
 from .activation import (
     celu,
     elu,
@@ -146,6 +149,13 @@ from .elementwise import (
     sqrt,
     tan,
     trunc,
+)
+from .gates import (
+    glu,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
 )
 from .index import (
     flip,
@@ -320,6 +330,8 @@ from .statistics import (
     trapezoid,
 )
 
+nn = numpy = sys.modules[__name__]
+
 __all__ = [
     "abs",
     "absolute",
@@ -418,6 +430,8 @@ __all__ = [
     "gcd",
     "gelu",
     "geomspace",
+    "get_item",
+    "glu",
     "greater",
     "greater_equal",
     "hard_shrink",
@@ -450,6 +464,7 @@ __all__ = [
     "left_shift",
     "less",
     "less_equal",
+    "linalg",
     "linspace",
     "load_custom_op",
     "log",
@@ -493,9 +508,11 @@ __all__ = [
     "nanvar",
     "ndim",
     "negative",
+    "nn",
     "nonzero",
     "norm",
     "not_equal",
+    "numpy",
     "one_hot",
     "ones",
     "ones_like",
@@ -552,9 +569,13 @@ __all__ = [
     "solve_triangular",
     "sort",
     "sparse_categorical_crossentropy",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
     "split",
     "sqrt",
     "square",
+    "squareplus",
     "squeeze",
     "stack",
     "std",
