@@ -22,8 +22,11 @@ from .variable import Variable, structure_changed
 
 __all__ = [
     "SeedGenerator",
+    "beta",
+    "binomial",
     "categorical",
     "dropout",
+    "gamma",
     "normal",
     "randint",
     "shuffle",
@@ -394,3 +397,96 @@ def dropout(
         return ops.zeros_like(inputs)
     kept = uniform(sizes, dtype="float32", seed=seed) >= rate
     return cast("Tensor", ops.where(kept, inputs * (1.0 / (1.0 - rate)), 0.0))
+
+
+# ---- drawn by NumPy ------------------------------------------------------------------------------
+# Draws that need a loop until a number is accepted. The generator is made anew of (seed, counter)
+# at each call, so the numbers depend on the seed alone and a recorded step replays.
+
+
+def _generator(seed: Any) -> np.random.Generator:
+    key = np.asarray(seed).astype("uint64")
+    return np.random.Generator(np.random.Philox(key=int(key[0]), counter=[0, 0, 0, int(key[1])]))
+
+
+def _draw_gamma(seed: Any, alpha: Any) -> Any:
+    return _generator(seed).standard_gamma(alpha)
+
+
+def _draw_beta(seed: Any, alpha: Any, beta: Any) -> Any:
+    return _generator(seed).beta(alpha, beta)
+
+
+def _draw_binomial(seed: Any, counts: Any, probabilities: Any) -> Any:
+    drawn = _generator(seed).binomial(counts.astype("int64"), probabilities)
+    return np.asarray(drawn, "float64")
+
+
+def _drawn(
+    function: Any, shape: Shape, parameters: tuple[Any, ...], dtype: str | None, seed: Any
+) -> Tensor:
+    wide = tuple(shape)
+    wanted = [ops.broadcast_to(ops.cast(ops.stop_gradient(p), "float64"), wide) for p in parameters]
+    out = ops.host_call(function, draw_seed(seed), *wanted, output_specs=[(wide, "float64")])
+    return ops.cast(cast("Tensor", out), dtype or config.floatx())
+
+
+def gamma(shape: Shape, alpha: Any, dtype: str | None = None, seed: Any = None) -> Tensor:
+    """Numbers of a gamma distribution of scale 1.
+
+    Args:
+        shape: the shape of the result.
+        alpha: the shape parameter, > 0: a number, or a tensor that broadcasts to `shape`.
+        dtype: a floating dtype; default `floatx`.
+        seed: a `SeedGenerator`, a whole number, or `None`.
+
+    Returns:
+        A tensor of the shape. No gradient passes to `alpha`.
+
+    Example:
+        >>> bool((gamma((100,), 2.0, seed=1).numpy() > 0).all())
+        True
+    """
+    return _drawn(_draw_gamma, shape, (alpha,), dtype, seed)
+
+
+def beta(shape: Shape, alpha: Any, beta: Any, dtype: str | None = None, seed: Any = None) -> Tensor:
+    """Numbers of a beta distribution, in [0, 1].
+
+    Args:
+        shape: the shape of the result.
+        alpha: the first parameter, > 0: a number, or a tensor that broadcasts to `shape`.
+        beta: the second parameter, likewise.
+        dtype: a floating dtype; default `floatx`.
+        seed: a `SeedGenerator`, a whole number, or `None`.
+
+    Returns:
+        A tensor of the shape. No gradient passes to the parameters.
+
+    Example:
+        >>> bool((beta((100,), 2.0, 3.0, seed=1).numpy() <= 1).all())
+        True
+    """
+    return _drawn(_draw_beta, shape, (alpha, beta), dtype, seed)
+
+
+def binomial(
+    shape: Shape, counts: Any, probabilities: Any, dtype: str | None = None, seed: Any = None
+) -> Tensor:
+    """How many of some trials succeed.
+
+    Args:
+        shape: the shape of the result.
+        counts: the number of trials: a number, or a tensor that broadcasts to `shape`.
+        probabilities: the chance of each trial in [0, 1], likewise.
+        dtype: the dtype of the result; default `floatx`.
+        seed: a `SeedGenerator`, a whole number, or `None`.
+
+    Returns:
+        A tensor of the shape.
+
+    Example:
+        >>> binomial((2,), 5, 1.0, seed=1).tolist()
+        [5.0, 5.0]
+    """
+    return _drawn(_draw_binomial, shape, (counts, probabilities), dtype, seed)

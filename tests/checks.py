@@ -54,9 +54,7 @@ def tensors(case: Case, sample: Sample, arrays: Sequence[Any]) -> list[Tensor]:
 
 
 def as_list(outputs: Any) -> list[Tensor]:
-    if outputs is None:
-        return []
-    return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+    return [] if outputs is None else list(outputs) if isinstance(outputs, tuple) else [outputs]
 
 
 def run(case: Case, sample: Sample, arrays: Sequence[Any], dtype: str) -> list[np.ndarray]:
@@ -227,8 +225,8 @@ def check_meta(case: Case, dtype: str) -> None:
             given = [meta_like(convert(a)) for a in arrays]
             got = as_list(apply(case.op, *given, **fields))
         assert all(t.device == "meta" for t in got)
-        places = [] if case.writes else enumerate(wanted)
-        specs = [(w.shape, result_dtype(case, sample, dtype, i)) for i, w in places]
+        expected = [result_dtype(case, sample, dtype, i) for i in range(len(wanted))]
+        specs = [] if case.writes else [(w.shape, e) for w, e in zip(wanted, expected, strict=True)]
         assert [(t.shape, t.dtype) for t in got] == specs, f"{case.op} {dtype} {sample}"
 
 
@@ -287,13 +285,6 @@ def error_of(call: Callable[[], Any]) -> Exception | None:
 Function = Callable[[list[np.ndarray]], list[np.ndarray]]
 
 
-def floating(case: Case, outputs: Any) -> list[Any]:
-    """The outputs that gradients come for: not positions beside values."""
-    if not isinstance(case.result, tuple):
-        return as_list(outputs)
-    return [o for o, dtype in zip(outputs, case.result, strict=True) if dtype is None]
-
-
 def gradients(
     case: Case, sample: Sample, arrays: Sequence[Any], starts: Sequence[np.ndarray], wrt: list[int]
 ) -> list[np.ndarray]:
@@ -301,9 +292,13 @@ def gradients(
     given = tensors(case, sample, arrays)
     for i in wrt:
         given[i].requires_grad = True
-    outputs = floating(case, apply(case.op, *given, **fields_of(case, sample, "float64")))
+    outputs = as_list(apply(case.op, *given, **fields_of(case, sample, "float64")))
+    floating = [i for i, y in enumerate(outputs) if y.dtype == "float64"]
     found = autograd.grad(
-        outputs, [given[i] for i in wrt], [*map(convert, starts)], allow_unused=True
+        [outputs[i] for i in floating],
+        [given[i] for i in wrt],
+        [convert(starts[i]) for i in floating],
+        allow_unused=True,
     )
     return [zero_or(g, arrays[i].shape) for g, i in zip(found, wrt, strict=True)]
 
@@ -355,14 +350,11 @@ def check_gradient(case: Case, samples: Sequence[Sample] | None = None) -> None:
         wrt = [i for i in case.differentiable if i < len(arrays)]
         if not wrt:
             continue
-        starts = [
-            rng.uniform(-1, 1, o.shape)
-            for o in floating(case, run(case, sample, arrays, "float64"))
-        ]
+        starts = [rng.uniform(-1, 1, o.shape) for o in run(case, sample, arrays, "float64")]
         found = gradients(case, sample, arrays, starts, wrt)
         compare_slopes(
             f"{case.op} {sample}",
-            lambda at, s=sample: floating(case, run(case, s, at, "float64")),
+            lambda at, s=sample: run(case, s, at, "float64"),
             arrays, starts, found, wrt, rng,
         )  # fmt: skip
 
@@ -376,8 +368,15 @@ def second_gradients(
     targets = [given[i] for i in wrt] + begin
     for t in targets:
         t.requires_grad = True
-    outputs = floating(case, apply(case.op, *given, **fields_of(case, sample, "float64")))
-    first = autograd.grad(outputs, targets[: len(wrt)], begin, create_graph=True, allow_unused=True)
+    outputs = as_list(apply(case.op, *given, **fields_of(case, sample, "float64")))
+    floating = [i for i, y in enumerate(outputs) if y.dtype == "float64"]
+    first = autograd.grad(
+        [outputs[i] for i in floating],
+        targets[: len(wrt)],
+        [begin[i] for i in floating],
+        create_graph=True,
+        allow_unused=True,
+    )
     tracked = [
         (g, convert(w))
         for g, w in zip(first, weights, strict=True)
@@ -398,10 +397,7 @@ def check_second_gradient(case: Case, samples: Sequence[Sample] | None = None) -
         wrt = [i for i in case.differentiable if i < len(arrays)]
         if not wrt:
             continue
-        starts = [
-            rng.uniform(-1, 1, o.shape)
-            for o in floating(case, run(case, sample, arrays, "float64"))
-        ]
+        starts = [rng.uniform(-1, 1, o.shape) for o in run(case, sample, arrays, "float64")]
         weights = [rng.uniform(-1, 1, arrays[i].shape) for i in wrt]
         found = second_gradients(case, sample, arrays, starts, weights, wrt)
         n = len(arrays)

@@ -61,8 +61,8 @@ class Case:
     samples: tuple[Sample, ...]
     reference: Callable[..., Any]
     dtypes: tuple[str, ...] = FLOATS
-    # Its dtype; None: that of the inputs, "sum": as ops.sum has it. A tuple: one for each output.
-    result: str | tuple[str | None, ...] | None = None
+    # The result's dtype, or each one's; None: that of the inputs, "sum": as ops.sum has it.
+    result: str | None | tuple[str | None, ...] = None
     ulp: float = 4.0
     floor: float | Callable[..., Any] = 0.0
     differentiable: tuple[int, ...] = ()  # inputs

@@ -1,10 +1,13 @@
 """The public functions of tensors: Keras's `keras.ops`, by name, argument order and default.
 
 Every topic is a module of its own, where each function stands beside its gradient. This page is the
-public list and nothing else.
+public list and nothing else. Keras's faces `ops.nn` and `ops.numpy` are this same page.
 """
 
-from . import random, update
+import sys
+
+from ..symbolic import get_item
+from . import linalg, random, update
 from .activation import (
     celu,
     elu,
@@ -152,6 +155,13 @@ from .elementwise import (
     sqrt,
     tan,
     trunc,
+)
+from .gates import (
+    glu,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
 )
 from .index import (
     flip,
@@ -327,6 +337,8 @@ from .statistics import (
     trapezoid,
 )
 
+nn = numpy = sys.modules[__name__]
+
 __all__ = [
     "abs",
     "absolute",
@@ -429,6 +441,8 @@ __all__ = [
     "gcd",
     "gelu",
     "geomspace",
+    "get_item",
+    "glu",
     "greater",
     "greater_equal",
     "hard_shrink",
@@ -461,6 +475,7 @@ __all__ = [
     "left_shift",
     "less",
     "less_equal",
+    "linalg",
     "linspace",
     "load_custom_op",
     "log",
@@ -505,9 +520,11 @@ __all__ = [
     "nanvar",
     "ndim",
     "negative",
+    "nn",
     "nonzero",
     "norm",
     "not_equal",
+    "numpy",
     "one_hot",
     "ones",
     "ones_like",
@@ -565,9 +582,13 @@ __all__ = [
     "solve_triangular",
     "sort",
     "sparse_categorical_crossentropy",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
     "split",
     "sqrt",
     "square",
+    "squareplus",
     "squeeze",
     "stack",
     "std",

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..errors import ArgumentError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply
@@ -94,7 +96,12 @@ def quantile(
         >>> quantile([1.0, 2.0, 3.0, 4.0], 0.5).item()
         2.5
     """
-    return _quantile("quantile", x, tensor(q).tolist(), axis, method, keepdims)
+    return _quantile("quantile", x, _shares(q), axis, method, keepdims)
+
+
+def _shares(q: TensorLike, whole: float = 1.0) -> Any:
+    """Numbers as Python has them: a list of 0.1 must not pass through float32."""
+    return (np.asarray(q, dtype="float64") / whole).tolist()
 
 
 def _quantile(
@@ -152,8 +159,7 @@ def percentile(
         >>> percentile([1.0, 2.0, 3.0], 50).item()
         2.0
     """
-    shares = (tensor(q).astype("float64") / 100.0).tolist()
-    return _quantile("percentile", x, shares, axis, method, keepdims)
+    return _quantile("percentile", x, _shares(q, 100.0), axis, method, keepdims)
 
 
 @public
