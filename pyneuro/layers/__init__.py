@@ -38,7 +38,7 @@ from .merging import (
     multiply,
     subtract,
 )
-from .preprocessing import Rescaling
+from .preprocessing import Normalization, Rescaling
 from .spec import InputSpec
 from .wrapper import Wrapper
 
@@ -68,6 +68,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
     "ReLU",
