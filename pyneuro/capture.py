@@ -162,6 +162,7 @@ class Captured(Generic[P, R]):
         self._function = function
         self._strict = strict
         self._plans: OrderedDict[Any, _Plan] = OrderedDict()
+        self.recordings = self.replays = 0  # how many calls were recorded, and replayed
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:  # noqa: D102
         leaves = tree.flatten((args, kwargs))
@@ -183,6 +184,7 @@ class Captured(Generic[P, R]):
             if len(self._plans) > _MAX_PLANS:
                 self._plans.popitem(last=False)
         if plan.recorded is not None:
+            self.replays += 1
             result: R = plan.recorded.replay_tensors(inputs)
             return result
         if plan.reason is not None:
@@ -206,6 +208,7 @@ class Captured(Generic[P, R]):
 
         run = _Run(self._function, call, inputs, self._strict)
         plan.recordings += 1
+        self.recordings += 1
         if run.poisoned:
             plan.reason = "it looked at a value that it had computed"
         else:

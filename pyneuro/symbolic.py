@@ -23,6 +23,7 @@ __all__ = [
     "OpCall",
     "any_symbolic",
     "compute_spec",
+    "is_keras_tensor",
     "public",
     "public_function",
     "record_input",
@@ -227,6 +228,11 @@ for _symbol, _name in {
     setattr(KerasTensor, f"__{_symbol}__", _operator(_name, False))
 for _symbol, _name in {"neg": "negative", "abs": "absolute", "invert": "logical_not"}.items():
     setattr(KerasTensor, f"__{_symbol}__", _unary(_name))
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Whether something is a symbolic tensor, one without data."""
+    return isinstance(x, KerasTensor)
 
 
 def any_symbolic(structure: Any) -> bool:

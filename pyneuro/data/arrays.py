@@ -110,7 +110,8 @@ def _even(numbers: Any) -> np.ndarray:
         return np.asarray(numbers)
     except ValueError:
         raise ShapeError(
-            f"lists of different lengths are no array: {numbers!r:.60}; pad them to one length"
+            f"lists of different lengths are no array: {numbers!r:.60}; pad them to one length, as "
+            "utils.pad_sequences does"
         ) from None
 
 

@@ -41,7 +41,7 @@ from .merging import (
     multiply,
     subtract,
 )
-from .preprocessing import Rescaling
+from .preprocessing import Normalization, Rescaling
 from .spec import InputSpec
 from .wrapper import Wrapper
 
@@ -85,6 +85,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
     "ReLU",

@@ -9,6 +9,7 @@ from ..losses.hinge import (
     hinge,
     squared_hinge,
 )
+from ..losses.overlap import binary_focal_crossentropy, categorical_focal_crossentropy
 from ..losses.probabilistic import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -106,8 +107,10 @@ __all__ = [
     "TruePositives",
     "binary_accuracy",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_accuracy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
     "categorical_hinge",
     "deserialize",
     "get",

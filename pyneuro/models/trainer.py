@@ -297,6 +297,10 @@ class Trainer:
     ) -> Any:
         """Train the model.
 
+        Steps are recorded and then replayed natively, to the same bits; see `replay_reasons`. What
+        `call` does in Python beside tensors (printing, counting in a global variable, asking
+        `numpy.random`) happens in the first steps only, unless `compile` had `run_eagerly=True`.
+
         Args:
             x: inputs: arrays, tensors, frames or structures of them; or a `PyDataset`, a generator
                 or another iterable of batches, which brings its own targets and weights.

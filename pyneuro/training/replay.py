@@ -24,6 +24,7 @@ __all__ = ["Replay"]
 Step = Callable[[Any, Any], Any]
 
 _MOST_CHANGES = 3
+_MOST_RECORDINGS = 64
 
 
 class Replay:
@@ -87,6 +88,8 @@ class Replay:
         logs = self._captured(data)
         if structure_version() is not self._structure:
             self._count_change()
+        if self._captured.replays < self._captured.recordings > _MOST_RECORDINGS:
+            self._refusal = "batches come in too many shapes"
         return model.get_metrics_result() if logs is None else logs
 
     def _begin(self, model: Any, data: Any) -> Any:

@@ -204,3 +204,19 @@ def test_results_of_ones_own_come_out_of_each_step() -> None:
         logs = model.train_on_batch(X[i : i + 9], X[i : i + 9, :1], return_dict=True)
         assert logs == {"largest": pytest.approx(largest), "first": float(X[i : i + 9].max())}
     assert model._replay.plans == 1
+
+
+def test_ever_new_shapes_are_not_recorded_for_ever() -> None:
+    model = keras.Sequential([keras.Input((None, 6)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for length in range(1, 80):
+        x = np.ones((2, length, 6), "float32")
+        model.train_on_batch(x, x[..., :1])
+    assert model.replay_reasons == ["batches come in too many shapes"]
+    model = keras.Sequential([keras.Input((None, 6)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for step in range(200):
+        x = np.ones((2, 1 + step % 9, 6), "float32")
+        model.train_on_batch(x, x[..., :1])
+    assert model.replay_reasons == []
+    assert model._replay.plans == 9
