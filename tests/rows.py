@@ -62,7 +62,7 @@ class Case:
     reference: Callable[..., Any]
     dtypes: tuple[str, ...] = FLOATS
     # The result's dtype, or each one's; None: that of the inputs, "sum": as ops.sum has it.
-    result: str | None | tuple[str | None, ...] = None
+    result: str | tuple[str | None, ...] | None = None
     ulp: float = 4.0
     floor: float | Callable[..., Any] = 0.0
     differentiable: tuple[int, ...] = ()  # inputs

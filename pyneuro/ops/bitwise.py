@@ -13,6 +13,20 @@ from ..tensor import Tensor, apply
 from .arguments import FLOATS, TensorLike, common_dtype, tensor
 from .custom import host_call
 
+__all__ = [
+    "bitwise_and",
+    "bitwise_invert",
+    "bitwise_left_shift",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_right_shift",
+    "bitwise_xor",
+    "gcd",
+    "lcm",
+    "left_shift",
+    "right_shift",
+]
+
 
 def _bits(op: str, function: Callable[..., Any], *inputs: TensorLike) -> Tensor:
     first = next((x for x in inputs if isinstance(x, Tensor)), None)

@@ -7,6 +7,14 @@ from ..symbolic import public
 from ..tensor import Tensor, apply
 from .arguments import TensorLike, floating, normalize_axis
 
+__all__ = [
+    "glu",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
+]
+
 
 @public
 def glu(x: TensorLike, axis: int = -1) -> Tensor:
@@ -44,7 +52,8 @@ def squareplus(x: TensorLike, b: float = 4) -> Tensor:
         [1.0]
     """
     x = floating(x)
-    return (x + apply("sqrt", apply("square", x) + float(b))) * 0.5
+    out: Tensor = (x + apply("sqrt", apply("square", x) + float(b))) * 0.5
+    return out
 
 
 @public

@@ -14,6 +14,28 @@ from .creation import eye
 from .index import flip
 from .manipulation import concatenate, split, stack, swapaxes
 
+__all__ = [
+    "append",
+    "array_split",
+    "diag",
+    "diagflat",
+    "diagonal",
+    "dsplit",
+    "dstack",
+    "fliplr",
+    "flipud",
+    "hsplit",
+    "hstack",
+    "meshgrid",
+    "roll",
+    "rot90",
+    "trace",
+    "vander",
+    "vsplit",
+    "vstack",
+]
+
+
 # ---- diagonals ---------------------------------------------------------------------------------
 
 

@@ -17,11 +17,28 @@ from ..tensor import Tensor, apply
 from .arguments import TensorLike, floating
 from .creation import eye, tril, triu
 from .custom import host_call
-from .einsum import einsum
 from .matmul import matmul
+from .products import einsum
 from .statistics import norm
 
-__all__ = ["norm"]
+__all__ = [
+    "cholesky",
+    "cholesky_inverse",
+    "det",
+    "eigh",
+    "inv",
+    "logdet",
+    "lstsq",
+    "lu_factor",
+    "matrix_rank",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "svd",
+]
 
 
 def _wide(x: TensorLike) -> tuple[Tensor, str]:

@@ -18,6 +18,26 @@ from .arguments import FLOATS, TensorLike, dtype_name, number, operands, tensor
 from .custom import host_call
 from .index import one_hot
 
+__all__ = [
+    "argpartition",
+    "argsort",
+    "bincount",
+    "cumprod",
+    "cumsum",
+    "digitize",
+    "histogram",
+    "in_top_k",
+    "isin",
+    "multi_hot",
+    "searchsorted",
+    "select",
+    "sort",
+    "top_k",
+    "unique",
+    "unravel_index",
+]
+
+
 # ---- sorting -----------------------------------------------------------------------------------
 
 

@@ -19,6 +19,29 @@ from .reduce import min as _min
 from .reduce import prod as _prod
 from .reduce import sum as _sum
 
+__all__ = [
+    "average",
+    "cdist",
+    "corrcoef",
+    "correlate",
+    "diff",
+    "median",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nanprod",
+    "nanstd",
+    "nansum",
+    "nanvar",
+    "norm",
+    "percentile",
+    "psnr",
+    "ptp",
+    "quantile",
+    "trapezoid",
+]
+
+
 # ---- spread and average ------------------------------------------------------------------------
 
 

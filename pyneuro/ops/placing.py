@@ -17,6 +17,17 @@ from ..tensor import Tensor, apply
 from .arguments import FLOATS, Shape, TensorLike, normalize_axis, shape_tuple, tensor
 from .index import _whole
 
+__all__ = [
+    "scatter",
+    "scatter_update",
+    "segment_max",
+    "segment_min",
+    "segment_prod",
+    "segment_sum",
+    "take_along_axis",
+]
+
+
 _REDUCTIONS = {None: 0, "add": 1, "max": 2, "min": 3, "mul": 4}
 
 # ---- along an axis -----------------------------------------------------------------------------

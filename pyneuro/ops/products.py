@@ -17,6 +17,15 @@ from ..tensor import Tensor, apply
 from .arguments import TensorLike, common_dtype, tensor
 from .matmul import matmul
 
+__all__ = [
+    "cross",
+    "einsum",
+    "inner",
+    "kron",
+    "vdot",
+]
+
+
 Labels: TypeAlias = tuple[str, ...]
 Sizes: TypeAlias = dict[str, int]
 Step: TypeAlias = Callable[[list[Tensor]], None]
