@@ -1,6 +1,6 @@
 """`keras.preprocessing`: Keras's older names for helpers of `utils`."""
 
-from ..utils import timeseries_dataset_from_array
-from . import sequence
+from ..utils import image_dataset_from_directory, timeseries_dataset_from_array
+from . import image, sequence
 
-__all__ = ["sequence", "timeseries_dataset_from_array"]
+__all__ = ["image", "image_dataset_from_directory", "sequence", "timeseries_dataset_from_array"]

@@ -21,6 +21,13 @@ from ..registry import (
     serialize_keras_object,
 )
 from ..symbolic import is_keras_tensor
+from .images import (
+    array_to_img,
+    image_dataset_from_directory,
+    img_to_array,
+    load_img,
+    save_img,
+)
 from .numeric import normalize, to_categorical
 from .sequences import pad_sequences, timeseries_dataset_from_array
 from .state import clear_session, set_random_seed
@@ -35,6 +42,7 @@ __all__ = [
     "Progbar",
     "PyDataset",
     "Sequence",
+    "array_to_img",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -44,12 +52,16 @@ __all__ = [
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "image_dataset_from_directory",
+    "img_to_array",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
+    "load_img",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
     "timeseries_dataset_from_array",

@@ -114,3 +114,12 @@ def test_weights_are_the_same_after_the_same_seed() -> None:
 
     for a, b in zip(weights(), weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_input_of_another_shape_is_refused() -> None:
+    model = Sequential([Input((4,)), layers.Dense(3)])
+    for shape in ((2, 3, 4), (2, 5), (4,)):
+        with pytest.raises(ShapeError, match=r"\(None, 4\) was expected"):
+            model(np.ones(shape, "float32"))
+    assert model(np.ones((2, 4, 1), "float32")).shape == (2, 3)  # as Keras: a last axis of one
+    assert model(np.ones((2, 4), "int32")).shape == (2, 3)

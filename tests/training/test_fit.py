@@ -305,3 +305,11 @@ def test_it_learns() -> None:
     model.compile(optimizers.Adam(0.02), losses.SparseCategoricalCrossentropy(from_logits=True),
                   metrics=["accuracy"])  # fmt: skip
     assert model.fit(x, y, epochs=30, verbose=0).history["accuracy"][-1] > 0.95
+
+
+@pytest.mark.parametrize("weights", [["accuracy"], "mae", metrics.Mean(), [object()]])
+def test_metrics_in_the_place_of_loss_weights_are_noticed_in_compile(weights: object) -> None:
+    model = Sequential([Input((5,)), layers.Dense(3)])
+    with pytest.raises(ArgumentError, match="loss_weights must hold numbers"):
+        model.compile("adam", "mse", weights)
+    model.compile("adam", "mse", loss_weights=[np.float32(0.5)])
