@@ -10,6 +10,7 @@ from ..symbolic import get_item
 from . import (
     bitwise,
     control,
+    counting,
     gates,
     layout,
     linalg,
@@ -85,6 +86,7 @@ from .comparison import (
     where,
 )
 from .control import *  # noqa: F403
+from .counting import *  # noqa: F403
 from .creation import (
     arange,
     array,
@@ -355,6 +357,7 @@ __all__ = [
 for _room in (
     bitwise,
     control,
+    counting,
     gates,
     layout,
     linalg,
