@@ -364,8 +364,8 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Tensor:
         [1, 2, 3]
     """
     x = convert(x)
-    keys = uniform((x.shape[axis],), dtype="float64", seed=seed).numpy()
-    return ops.take(x, np.argsort(keys, kind="stable"), axis=axis)
+    keys = uniform((x.shape[axis],), dtype="float64", seed=seed)
+    return ops.take(x, ops.argsort(keys), axis=axis)
 
 
 def dropout(

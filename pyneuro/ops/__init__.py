@@ -10,6 +10,7 @@ from ..symbolic import get_item
 from . import (
     bitwise,
     control,
+    counting,
     gates,
     layout,
     linalg,
@@ -85,23 +86,7 @@ from .comparison import (
     where,
 )
 from .control import *  # noqa: F403
-from .control import (
-    associative_scan,
-    cond,
-    fori_loop,
-    map,
-    scan,
-    switch,
-    vectorize,
-    vectorized_map,
-    while_loop,
-)
-from .conv import (
-    conv,
-    conv_transpose,
-    depthwise_conv,
-    separable_conv,
-)
+from .counting import *  # noqa: F403
 from .creation import (
     arange,
     array,
@@ -408,6 +393,7 @@ __all__ = [
 for _room in (
     bitwise,
     control,
+    counting,
     gates,
     layout,
     linalg,

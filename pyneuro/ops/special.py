@@ -21,6 +21,7 @@ __all__ = [
     "fabs",
     "fmax",
     "fmin",
+    "fmod",
     "geomspace",
     "heaviside",
     "hypot",
@@ -430,3 +431,16 @@ def saturate_cast(x: TensorLike, dtype: Any) -> Tensor:
         )
         given = apply("minimum", apply("maximum", given, int(low)), int(high))
     return given.astype(name)
+
+
+@public
+def fmod(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """The remainder of `x1 / x2` with the sign of `x1`, as C has it; `mod` has that of `x2`.
+
+    Example:
+        >>> fmod([-3.0], [2.0]).tolist()
+        [-1.0]
+    """
+    a, b = tensor(x1), tensor(x2)
+    rest = apply("mod", apply("absolute", a), apply("absolute", b))
+    return apply("where", apply("less", a, 0), -rest, rest)

@@ -35,7 +35,7 @@ class Optimizer:
         clipnorm: scale each gradient down to this length.
         clipvalue: clip each entry of each gradient to +- this.
         global_clipnorm: scale all gradients together down to this length.
-        use_ema: keep an exponential moving average of the weights.
+        use_ema: keep an exponential moving average of the weights, renewed at each update.
         ema_momentum: the share of the old average at each step, in [0, 1].
         ema_overwrite_frequency: overwrite the weights by their average every so many steps; `None`
             only when training ends.
