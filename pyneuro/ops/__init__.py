@@ -86,6 +86,7 @@ from .comparison import (
     where,
 )
 from .control import *  # noqa: F403
+from .conv import conv, conv_transpose, depthwise_conv, separable_conv
 from .counting import *  # noqa: F403
 from .creation import (
     arange,
@@ -171,24 +172,6 @@ from .matmul import (
     tensordot,
 )
 from .order import *  # noqa: F403
-from .order import (
-    argpartition,
-    argsort,
-    bincount,
-    cumprod,
-    cumsum,
-    digitize,
-    histogram,
-    in_top_k,
-    isin,
-    multi_hot,
-    searchsorted,
-    select,
-    sort,
-    top_k,
-    unique,
-    unravel_index,
-)
 from .placing import *  # noqa: F403
 from .pool import average_pool, max_pool
 from .products import *  # noqa: F403
@@ -235,9 +218,6 @@ __all__ = [
     "argmax",
     "argmin",
     "array",
-    "array_split",
-    "associative_scan",
-    "average",
     "average_pool",
     "binary_crossentropy",
     "broadcast_to",
@@ -247,7 +227,6 @@ __all__ = [
     "celu",
     "clip",
     "concatenate",
-    "cond",
     "conv",
     "conv_transpose",
     "convert_to_numpy",
@@ -256,14 +235,7 @@ __all__ = [
     "cos",
     "count_nonzero",
     "custom",
-    "deg2rad",
     "depthwise_conv",
-    "det",
-    "diag",
-    "diagflat",
-    "diagonal",
-    "diff",
-    "digitize",
     "divide",
     "divide_no_nan",
     "dot",

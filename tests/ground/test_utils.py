@@ -1,6 +1,5 @@
 """Helpers of utils: padding, windows of series."""
 
-
 import numpy as np
 import pytest
 
