@@ -19,7 +19,7 @@ def lenet(keras: ModuleType) -> Any:
         [
             keras.Input((16, 16, 2)),
             layers.Conv2D(6, 5, padding="same", activation="tanh"),
-            layers.AveragePooling2D(),
+            layers.AveragePooling2D(2),
             layers.Conv2D(8, 3, activation="relu"),
             layers.MaxPooling2D(),
             layers.Flatten(),
@@ -77,5 +77,5 @@ def batches(model: Any, steps: int, dtype: str) -> list[tuple[np.ndarray, np.nda
     draw = np.random.default_rng(3)
     centres = draw.normal(0, 1, (CLASSES, *shape))
     labels = draw.integers(0, CLASSES, (steps, BATCH))
-    noise = draw.normal(0, 0.5, (steps, BATCH, *shape))
+    noise = draw.normal(0, 2.0, (steps, BATCH, *shape))
     return [((centres[y] + e).astype(dtype), y) for y, e in zip(labels, noise, strict=True)]

@@ -42,7 +42,7 @@ def ours(name: str, dtype: str) -> tuple[Any, list[float]]:
         loss.backward()
         optimizer.apply([v.grad for v in model.trainable_variables], model.trainable_variables)
         seen.append(loss.item())
-    assert seen[-1] < 0.7 * seen[0]  # it learned, so the comparison means something
+    assert np.mean(seen[-5:]) < 0.9 * np.mean(seen[:5])  # it learned: the comparison says something
     model.set_weights(start)
     return model, seen
 
@@ -72,9 +72,10 @@ def torch_residual(torch: Any, w: list[Any], x: Any) -> Any:
         return f.batch_norm(h, None, None, gamma, beta, training=True, eps=1e-3)
 
     x = x.permute(0, 3, 1, 2)
+    # The second convolution and that of the projection stand at one depth, one after the other.
     h = torch.relu(normalized(x, *w[0:3], strides=2))
-    h = normalized(h, *w[3:6])
-    h = torch.relu(h + normalized(x, *w[6:9], strides=2))
+    h = normalized(h, w[3], *w[5:7])
+    h = torch.relu(h + normalized(x, w[4], *w[7:9], strides=2))
     return h.mean((2, 3)) @ w[9] + w[10]
 
 
@@ -135,7 +136,7 @@ def test_losses_follow_pytorch(name: str, precision: tuple[str, float]) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_losses_follow_keras(name: str, precision: tuple[str, float]) -> None:
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     os.environ.setdefault("KERAS_BACKEND", "torch")
     keras = pytest.importorskip("keras")
     dtype, tolerance = precision
@@ -143,11 +144,15 @@ def test_losses_follow_keras(name: str, precision: tuple[str, float]) -> None:
     keras.config.set_floatx(dtype)
     theirs = NETWORKS[name](keras)
     theirs.set_weights(model.get_weights())
-    theirs.compile(
-        keras.optimizers.SGD(RATE, momentum=MOMENTUM),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    wanted = [
-        float(np.ravel(theirs.train_on_batch(x, y))[0]) for x, y in batches(model, STEPS, dtype)
-    ]
+    optimizer = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
+    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    wanted = []
+    for x, y in batches(model, STEPS, dtype):
+        loss = loss_of(torch.tensor(y), theirs(torch.tensor(x), training=True))
+        theirs.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            variables = theirs.trainable_variables
+            optimizer.apply([v.value.grad for v in variables], variables)
+        wanted.append(loss.item())
     np.testing.assert_allclose(seen, wanted, rtol=tolerance)

@@ -171,6 +171,12 @@ from .matmul import (
     outer,
     tensordot,
 )
+from .normalization import (
+    batch_normalization,
+    layer_normalization,
+    moments,
+    rms_normalization,
+)
 from .order import *  # noqa: F403
 from .placing import *  # noqa: F403
 from .pool import average_pool, max_pool
@@ -219,6 +225,7 @@ __all__ = [
     "argmin",
     "array",
     "average_pool",
+    "batch_normalization",
     "binary_crossentropy",
     "broadcast_to",
     "cast",
@@ -268,6 +275,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "layer_normalization",
     "leaky_relu",
     "less",
     "less_equal",
@@ -293,6 +301,7 @@ __all__ = [
     "min",
     "minimum",
     "mod",
+    "moments",
     "moveaxis",
     "multiply",
     "ndim",
@@ -314,6 +323,7 @@ __all__ = [
     "relu6",
     "repeat",
     "reshape",
+    "rms_normalization",
     "round",
     "rsqrt",
     "selu",
