@@ -68,7 +68,7 @@ def torch_residual(torch: Any, w: list[Any], x: Any) -> Any:
         total = max((-(-size // strides) - 1) * strides + kernel.shape[0] - size, 0)
         low, high = total // 2, total - total // 2
         h = f.pad(h, (low, high, low, high))
-        h = f.conv2d(h, kernel.permute(3, 2, 0, 1), stride=strides)
+        h = f.conv2d(h.contiguous(), kernel.permute(3, 2, 0, 1).contiguous(), stride=strides)
         return f.batch_norm(h, None, None, gamma, beta, training=True, eps=1e-3)
 
     x = x.permute(0, 3, 1, 2)
@@ -142,6 +142,7 @@ def test_losses_follow_keras(name: str, precision: tuple[str, float]) -> None:
     dtype, tolerance = precision
     model, seen = ours(name, dtype)
     keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
     theirs = NETWORKS[name](keras)
     theirs.set_weights(model.get_weights())
     optimizer = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
