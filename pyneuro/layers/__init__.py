@@ -6,6 +6,8 @@ from typing import Any
 
 from ..registry import deserialize_keras_object, serialize_keras_object
 from .activation import ELU, LeakyReLU, PReLU
+from .attention import GroupQueryAttention, MultiHeadAttention
+from .attention_plain import AdditiveAttention, Attention
 from .base import Layer
 from .conv import Conv1D, Conv2D, Conv3D
 from .conv_depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
@@ -20,6 +22,7 @@ from .dropout import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
+from .einsum_dense import EinsumDense
 from .input import Input, InputLayer
 from .manipulation import Flatten, Permute, RepeatVector, Reshape
 from .masking import ActivityRegularization, Masking
@@ -71,7 +74,9 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -98,6 +103,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Flatten",
     "GaussianDropout",
@@ -115,6 +121,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -132,6 +139,7 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",

@@ -66,6 +66,7 @@ from .arithmetic import (
     subtract,
     true_divide,
 )
+from .attention import dot_product_attention
 from .bitwise import *  # noqa: F403
 from .comparison import (
     allclose,
@@ -246,6 +247,7 @@ __all__ = [
     "divide",
     "divide_no_nan",
     "dot",
+    "dot_product_attention",
     "dtype",
     "elu",
     "equal",
