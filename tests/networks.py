@@ -58,7 +58,7 @@ def attention(keras: ModuleType) -> Any:
     y = layers.LayerNormalization()(inputs)
     x = layers.Add()([inputs, layers.MultiHeadAttention(3, 4)(y, y)])
     y = layers.LayerNormalization()(x)
-    y = layers.Dense(12)(layers.Dense(24, activation="gelu")(y))
+    y = layers.Dense(12)(layers.Dense(24, activation="silu")(y))
     x = layers.GlobalAveragePooling1D()(layers.Add()([x, y]))
     return keras.Model(inputs, layers.Dense(CLASSES)(x))
 

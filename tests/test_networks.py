@@ -100,7 +100,7 @@ def torch_attention(torch: Any, w: list[Any], x: Any) -> Any:
     y = f.scaled_dot_product_attention(query, key, value)
     x = x + torch.einsum("bhtk,hkd->btd", y, w[8]) + w[9]
     y = normalized(x, w[10], w[11])
-    x = x + f.gelu(y @ w[12] + w[13]) @ w[14] + w[15]
+    x = x + f.silu(y @ w[12] + w[13]) @ w[14] + w[15]
     return x.mean(1) @ w[16] + w[17]
 
 
