@@ -72,3 +72,42 @@ def test_the_demo_reads_digits(tmp_path: Path) -> None:
     assert float(reached[1]) >= 97.0
     assert (tmp_path / "digits.pyneuro").stat().st_size > 0
     assert (tmp_path / "digits.png").read_bytes().startswith(b"\x89PNG")
+
+
+DATA = ROOT.parent / "shared" / "data"
+SMALL = [
+    ("mnist.py", ["--samples", "300", "--epochs", "1", "--loop", "both"], "mnist.npz", "same bits"),
+    ("cifar10.py", ["--samples", "100", "--epochs", "1"], "cifar10.npz", "never saw"),
+    ("resnet.py", ["--samples", "64", "--depth", "8", "--width", "4"], None, "resnet8 has"),
+    ("characters.py", ["--characters", "3000", "--epochs", "1", "--write", "20"], None, "bits"),
+    ("sentiment.py", ["--samples", "150", "--epochs", "1"], None, "never saw"),
+    ("gan.py", ["--samples", "200", "--epochs", "1"], None, "differ by"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "data", "says"), SMALL, ids=[s[0] for s in SMALL])
+def test_examples_run(
+    name: str, arguments: list[str], data: str | None, says: str, tmp_path: Path
+) -> None:
+    if data is not None and not (DATA / data).exists():
+        pytest.skip(f"the data are not there: {DATA / data}")
+    more = [] if data is None else ["--data", DATA / data]
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / name, *arguments, *more],
+        cwd=tmp_path, text=True, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert says in done.stdout
+
+
+def test_a_convolutional_network_reads_mnist(tmp_path: Path) -> None:
+    if not (DATA / "mnist.npz").exists():
+        pytest.skip(f"MNIST is not there: {DATA / 'mnist.npz'}")
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "mnist.py", "--data", DATA / "mnist.npz"],
+        cwd=tmp_path, text=True, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    reached = re.search(r"reads ([\d.]+)% of 10000 pictures", done.stdout)
+    assert reached, done.stdout
+    assert float(reached[1]) >= 98.5
