@@ -6,8 +6,7 @@ from typing import Any
 
 from ..registry import deserialize_keras_object, serialize_keras_object
 from .activation import ELU, LeakyReLU, PReLU
-from .attention import GroupQueryAttention, MultiHeadAttention
-from .attention_plain import AdditiveAttention, Attention
+from .attention import AdditiveAttention, Attention
 from .base import Layer
 from .conv import Conv1D, Conv2D, Conv3D
 from .conv_depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
@@ -44,6 +43,7 @@ from .merging import (
     multiply,
     subtract,
 )
+from .multi_head_attention import GroupedQueryAttention, MultiHeadAttention
 from .normalization import (
     BatchNormalization,
     GroupNormalization,
@@ -131,6 +131,7 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
+    "GroupedQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -187,6 +188,7 @@ __all__ = [
 ]
 
 # Keras's other names.
+GroupQueryAttention = GroupedQueryAttention
 AvgPool1D = AveragePooling1D
 AvgPool2D = AveragePooling2D
 AvgPool3D = AveragePooling3D

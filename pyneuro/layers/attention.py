@@ -1,435 +1,181 @@
-"""Attention with projections: multi-head and grouped."""
+"""Attention and AdditiveAttention: one head without projections, on [query, value, key]."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
-from .. import constraints, initializers, ops, random, regularizers
+from .. import ops, random
 from ..errors import ArgumentError, ShapeError
-from ..ops.attention import attention_scores, weighted_values
+from ..random import SeedGenerator
 from ..registry import built_in
 from .base import Layer
-from .core import positive_int
-from .einsum_dense import EinsumDense
+from .dropout import _share
 
-__all__ = ["GroupQueryAttention", "MultiHeadAttention"]
-
-_KINDS = (
-    ("initializer", initializers),
-    ("regularizer", regularizers),
-    ("constraint", constraints),
-)
+__all__ = ["AdditiveAttention", "Attention"]
 
 
-class _Projected(Layer):
-    """What the layers with projections share: how these are set up and written down."""
+@built_in("layer")
+class Attention(Layer):
+    """Dot-product attention (Luong et al. 2015) on `[query, value]` or `[query, value, key]`.
 
-    _query_dense: Any
-    _key_dense: Any
-    _value_dense: Any
+    Args:
+        use_scale: whether scores are multiplied by a learnt number.
+        score_mode: "dot" for the dot product of query and key, "concat" for the learnt multiple of
+            sum(tanh(query + key)).
+        dropout: the share of the weights that is dropped while training.
+        seed: a whole number for a repeatable sequence of masks; `None` for any.
+        **kwargs: name, dtype, as for every layer.
 
-    def _take(self, use_bias: bool, dropout: float, seed: int | None, given: Any) -> None:
-        self.use_bias = bool(use_bias)
-        self.dropout, self.seed = dropout, seed
-        for name, values in given.items():
-            for (suffix, module), value in zip(_KINDS, values, strict=True):
-                setattr(self, f"{name}_{suffix}", module.get(value))
-        self.seed_generator = random.SeedGenerator(seed)
+    Raises:
+        ArgumentError: an unknown `score_mode`, or a share outside of [0, 1].
+        ShapeError: on call, something other than a list of two or three inputs.
+
+    Example:
+        >>> import numpy as np
+        >>> query, value = np.ones((1, 2, 4), "float32"), np.ones((1, 3, 4), "float32")
+        >>> Attention()([query, value]).shape
+        (1, 2, 4)
+    """
+
+    def __init__(
+        self,
+        use_scale: bool = False,
+        score_mode: str = "dot",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        kind = type(self).__name__
+        if score_mode not in ("dot", "concat"):
+            raise ArgumentError(f"{kind}: score_mode must be 'dot' or 'concat', got {score_mode!r}")
+        self.use_scale, self.score_mode, self.seed = use_scale, score_mode, seed
+        self.dropout = _share(kind, "dropout", dropout)
+        if self.dropout > 0:
+            self.seed_generator = SeedGenerator(seed)
         self.supports_masking = True
+        self.scale: Any = None
+        self.concat_score_weight: Any = None
 
-    def _projection(self, equation: str, shape: tuple[Any, ...], axes: str, name: str) -> Any:
-        settings: dict[str, Any] = {}
-        for part in ("kernel", "bias"):
-            for suffix, module in _KINDS:
-                value = getattr(self, f"{part}_{suffix}")
-                # Each projection draws for itself.
-                settings[f"{part}_{suffix}"] = (
-                    module.get(module.serialize(value)) if suffix == "initializer" else value
-                )
-        return EinsumDense(
-            equation,
-            output_shape=shape,
-            bias_axes=axes if self.use_bias else None,
-            dtype=self.dtype_policy,
-            name=name,
-            **settings,
-        )
+    def build(self, input_shape: Any) -> None:
+        """Make the scalars that the scores are multiplied by."""
+        _two_or_three(self, input_shape)
+        if self.use_scale:
+            self.scale = self.add_weight((), "ones", name="scale")
+        if self.score_mode == "concat":
+            self.concat_score_weight = self.add_weight((), "ones", name="concat_score_weight")
 
-    def _written(self) -> dict[str, Any]:
-        config = {"use_bias": self.use_bias, "dropout": self.dropout, "seed": self.seed}
-        for part in ("kernel", "bias"):
-            for suffix, module in _KINDS:
-                config[f"{part}_{suffix}"] = module.serialize(getattr(self, f"{part}_{suffix}"))
-        return {**super().get_config(), **config}
-
-    def _attend(self, q: Any, k: Any, v: Any, mask: Any, training: bool | None) -> tuple[Any, Any]:
-        """(N, T, heads, size) of query, key and value to the output and the scores."""
-        if mask is not None:
-            mask = ops.expand_dims(mask, 1)  # the same for all heads
-        scores = attention_scores(q, k, None, mask, None, False, None)
-        used = scores
-        if training and self.dropout > 0:
-            used = random.dropout(scores, self.dropout, seed=self.seed_generator)
-        return ops.cast(weighted_values(used, v), q.dtype), scores
-
-
-def all_masks(masks: list[Any]) -> Any:
-    """What all masks allow; `None` where there are none."""
-    found = [ops.cast(mask, "bool") for mask in masks if mask is not None]
-    if not found:
-        return None
-    total = found[0]
-    for mask in found[1:]:
-        total = ops.logical_and(total, mask)
-    return total
-
-
-def causal_mask(queries: int, keys: int) -> Any:
-    rows = ops.reshape(ops.arange(queries), (1, queries, 1))
-    return ops.less_equal(ops.reshape(ops.arange(keys), (1, 1, keys)), rows)
-
-
-@built_in("layer")
-class MultiHeadAttention(_Projected):
-    """Projects query, key and value for several heads, attends, and projects the heads' outputs.
-
-    After Vaswani et al. 2017, Attention Is All You Need.
-
-    Args:
-        num_heads: how many heads.
-        key_dim: size of query and key in each head.
-        value_dim: size of value in each head; default `key_dim`.
-        dropout: the share of scores that is dropped while training.
-        use_bias: whether the projections add a bias.
-        output_shape: sizes of the output's last axes; default the query's last one.
-        attention_axes: the axes of queries that attention goes over; default all but the first and
-            the last.
-        flash_attention: accepted for Keras's signature.
-        kernel_initializer: first value of the projections' kernels.
-        bias_initializer: first value of their biases.
-        kernel_regularizer: penalty of the kernels.
-        bias_regularizer: penalty of the biases.
-        activity_regularizer: penalty of the output.
-        kernel_constraint: applied to the kernels after each update.
-        bias_constraint: applied to the biases after each update.
-        seed: of the dropout.
-        **kwargs: name, dtype, trainable, as for every layer.
-
-    Raises:
-        ArgumentError: a size that is not a whole number above zero.
-        ShapeError: on call, shapes that do not fit.
-
-    Example:
-        >>> import numpy as np
-        >>> x = np.ones((2, 5, 8), "float32")
-        >>> MultiHeadAttention(num_heads=2, key_dim=4)(x, x, use_causal_mask=True).shape
-        (2, 5, 8)
-    """
-
-    def __init__(
-        self,
-        num_heads: int,
-        key_dim: int,
-        value_dim: int | None = None,
-        dropout: float = 0.0,
-        use_bias: bool = True,
-        output_shape: int | Sequence[int] | None = None,
-        attention_axes: int | Sequence[int] | None = None,
-        flash_attention: bool | None = None,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        kind = "MultiHeadAttention"
-        self.num_heads = positive_int(kind, "num_heads", num_heads)
-        self.key_dim = positive_int(kind, "key_dim", key_dim)
-        given = key_dim if value_dim is None else value_dim
-        self.value_dim = positive_int(kind, "value_dim", given)
-        sizes = (output_shape,) if isinstance(output_shape, int) else output_shape
-        self._output_sizes = None if sizes is None else tuple(int(size) for size in sizes)
-        axes = (attention_axes,) if isinstance(attention_axes, int) else attention_axes
-        self.attention_axes = None if axes is None else tuple(int(axis) for axis in axes)
-        self.flash_attention = flash_attention
-        self._take(
-            use_bias,
-            dropout,
-            seed,
-            {
-                "kernel": (kernel_initializer, kernel_regularizer, kernel_constraint),
-                "bias": (bias_initializer, bias_regularizer, bias_constraint),
-            },
-        )
-
-    def build(  # type: ignore[override]
-        self, query_shape: Any, value_shape: Any, key_shape: Any = None
-    ) -> None:
-        """Make the projections: query, key, value, output."""
-        key_shape = value_shape if key_shape is None else key_shape
-        if query_shape[-1] is None:
-            raise ShapeError(
-                f"MultiHeadAttention {self.name!r}: the last axis of the query must have a known "
-                f"size, got the shape {query_shape}"
-            )
-        heads = self.num_heads
-        for name, shape, size in (
-            ("query", query_shape, self.key_dim),
-            ("key", key_shape, self.key_dim),
-            ("value", value_shape, self.value_dim),
-        ):
-            layer = self._projection("...x,xhk->...hk", (heads, size), "hk", name)
-            setattr(self, f"_{name}_dense", layer)
-            layer.build(shape)
-        sizes = self._output_sizes or (int(query_shape[-1]),)
-        letters = "abcdefg"[: len(sizes)]
-        self._output_dense = self._projection(
-            f"...hk,hk{letters}->...{letters}", sizes, letters, "attention_output"
-        )
-        self._output_dense.build((*query_shape[:-1], heads, self.value_dim))
+    def _calculate_scores(self, query: Any, key: Any) -> Any:
+        """Scores (batch, queries, keys)."""
+        scale = None if self.scale is None else self.cast_weight(self.scale)
+        if self.score_mode == "dot":
+            scores = ops.matmul(query, ops.swapaxes(key, -2, -1))
+            return scores if scale is None else scores * scale
+        pairs = _pairs(query, key)
+        pairs = ops.tanh(pairs if scale is None else scale * pairs)
+        return self.cast_weight(self.concat_score_weight) * ops.sum(pairs, axis=-1)
 
     def call(
         self,
-        query: Any,
-        value: Any,
-        key: Any = None,
-        query_mask: Any = None,
-        value_mask: Any = None,
-        key_mask: Any = None,
-        attention_mask: Any = None,
+        inputs: Any,
+        mask: Any = None,
+        training: bool | None = False,
         return_attention_scores: bool = False,
-        training: bool | None = None,
         use_causal_mask: bool = False,
     ) -> Any:
-        """Attend.
+        """Attend; `mask` is a list of a mask of the queries and one of the values, or `None`s.
 
-        Args:
-            query: (N, T, size), or with more axes between.
-            value: (N, S, size).
-            key: (N, S, size); default `value`.
-            query_mask: (N, T), `True` for what counts.
-            value_mask: (N, S).
-            key_mask: (N, S).
-            attention_mask: (N, T, S), or (N, 1, T, S), `True` where a query may look at a key.
-            return_attention_scores: whether to return the scores (N, heads, T, S) as well.
-            training: whether to drop scores.
-            use_causal_mask: whether queries look at no later keys.
-
-        Returns:
-            (N, T, output size), and the scores if they are asked for.
+        Queries that are masked give zeros; values that are masked are not attended to.
         """
-        key = value if key is None else key
-        rank = len(query.shape)
-        axes = self._axes(rank)
-        rest = tuple(i for i in range(1, rank - 1) if i not in axes)
-        order = (0, *rest, *axes)
+        _two_or_three(self, inputs)
+        query, value = inputs[0], inputs[1]
+        key = inputs[2] if len(inputs) > 2 else value
+        query_mask, value_mask = (mask[0], mask[1]) if mask else (None, None)
+        scores = self._calculate_scores(query, key)
+        allowed = None if value_mask is None else ops.expand_dims(value_mask, -2)
+        if use_causal_mask:
+            causal = ops.tri(scores.shape[-2], scores.shape[-1], dtype="bool")
+            allowed = causal if allowed is None else ops.logical_and(allowed, causal)
+        if allowed is not None:
+            far = 65504.0 if scores.dtype == "float16" else 1e9
+            scores = ops.where(allowed, scores, scores - far)
+        weights = ops.softmax(scores, axis=-1)
+        if training and self.dropout > 0:
+            weights = random.dropout(weights, self.dropout, seed=self.seed_generator)
+        outputs: Any = ops.matmul(weights, value)
+        if query_mask is not None:
+            outputs = ops.where(ops.expand_dims(query_mask, -1), outputs, 0.0)
+        return (outputs, weights) if return_attention_scores else outputs
 
-        q, outer = self._as_sequence(self._query_dense(query), order, len(axes))
-        k, _ = self._as_sequence(self._key_dense(key), order, len(axes))
-        v, _ = self._as_sequence(self._value_dense(value), order, len(axes))
-        mask = self._mask(
-            (query_mask, value_mask, key_mask), attention_mask, use_causal_mask,
-            q.shape[1], k.shape[1],
-        )  # fmt: skip
-        if mask is not None and rest:
-            times = math.prod(outer[1 : 1 + len(rest)])
-            mask = ops.repeat(ops.broadcast_to(mask, (outer[0], *mask.shape[1:])), times, axis=0)
-        y, scores = self._attend(q, k, v, mask, training)
-        back = [order.index(i) for i in range(rank - 1)]
-        y = ops.reshape(y, (*outer, self.num_heads, self.value_dim))
-        y = ops.transpose(y, (*back, rank - 1, rank))
-        outputs = self._output_dense(y)
-        return (outputs, scores) if return_attention_scores else outputs
-
-    def _axes(self, rank: int) -> tuple[int, ...]:
-        if self.attention_axes is None:
-            return tuple(range(1, rank - 1))
-        axes = tuple(sorted(axis % rank for axis in self.attention_axes))
-        if 0 in axes or rank - 1 in axes:
-            raise ArgumentError(
-                f"MultiHeadAttention {self.name!r}: attention_axes {self.attention_axes} must "
-                f"leave out the first and the last of {rank} axes"
-            )
-        return axes
-
-    def _as_sequence(
-        self, x: Any, order: tuple[int, ...], attended: int
-    ) -> tuple[Any, tuple[int, ...]]:
-        """(N', length, heads, size), and the sizes of the axes in that order."""
-        rank = len(x.shape)
-        x = ops.transpose(x, (*order, rank - 2, rank - 1))
-        outer = tuple(x.shape[: rank - 2])
-        cut = len(outer) - attended
-        shape = (math.prod(outer[:cut]), math.prod(outer[cut:]), *x.shape[rank - 2 :])
-        return ops.reshape(x, shape), outer
-
-    def _mask(
-        self, masks: tuple[Any, Any, Any], attention: Any, causal: bool, queries: int, keys: int
-    ) -> Any:
-        """(N or 1, T, S), or `None`."""
-        query, value, key = masks
-        found = [causal_mask(queries, keys) if causal else None]
-        if query is not None:
-            found.append(ops.reshape(query, (query.shape[0], queries, 1)))
-        found += [ops.reshape(m, (m.shape[0], 1, keys)) for m in (value, key) if m is not None]
-        if attention is not None:
-            shape = attention.shape
-            if len(shape) == 4 and shape[1] == 1:
-                attention = ops.squeeze(attention, 1)
-            elif math.prod(shape[1:]) not in (queries * keys, keys):
-                raise ShapeError(
-                    f"MultiHeadAttention {self.name!r}: attention_mask {tuple(shape)} does not "
-                    f"fit {queries} queries and {keys} keys; it must be (N, T, S)"
-                )
-            shape = attention.shape
-            rows = queries if math.prod(shape[1:]) == queries * keys else 1
-            found.append(ops.reshape(attention, (shape[0], rows, keys)))
-        return all_masks(found)
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the queries."""
+        return None if previous_mask is None else previous_mask[0]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
-            **self._written(),
-            "num_heads": self.num_heads,
-            "key_dim": self.key_dim,
-            "value_dim": self.value_dim,
-            "output_shape": self._output_sizes,
-            "attention_axes": self.attention_axes,
-            "flash_attention": self.flash_attention,
+            **super().get_config(),
+            "use_scale": self.use_scale,
+            "score_mode": self.score_mode,
+            "dropout": self.dropout,
+            "seed": self.seed,
         }
 
 
 @built_in("layer")
-class GroupQueryAttention(_Projected):
-    """Attention whose key and value have fewer heads than its query; each serves a group of them.
-
-    After Ainslie et al. 2023, GQA.
+class AdditiveAttention(Attention):
+    """Additive attention (Bahdanau et al. 2015): scores are sum(scale * tanh(query + key)).
 
     Args:
-        head_dim: size of each head.
-        num_query_heads: how many heads the query has.
-        num_key_value_heads: how many key and value have; must divide those of the query.
-        dropout: the share of scores that is dropped while training.
-        use_bias: whether the projections add a bias.
-        flash_attention: accepted for Keras's signature.
-        kernel_initializer: first value of the projections' kernels.
-        bias_initializer: first value of their biases.
-        kernel_regularizer: penalty of the kernels.
-        bias_regularizer: penalty of the biases.
-        activity_regularizer: penalty of the output.
-        kernel_constraint: applied to the kernels after each update.
-        bias_constraint: applied to the biases after each update.
-        seed: of the dropout.
-        **kwargs: name, dtype, trainable, as for every layer.
+        use_scale: whether the summands are multiplied by learnt numbers, one for each feature.
+        dropout: the share of the weights that is dropped while training.
+        **kwargs: seed, name, dtype, as for `Attention`.
 
     Raises:
-        ArgumentError: a size that is not a whole number above zero, or heads that do not divide.
+        ArgumentError: a share outside of [0, 1].
+        ShapeError: on call, something other than a list of two or three inputs.
 
     Example:
         >>> import numpy as np
-        >>> x = np.ones((2, 5, 8), "float32")
-        >>> GroupQueryAttention(4, num_query_heads=4, num_key_value_heads=2)(x, x).shape
-        (2, 5, 8)
+        >>> query, value = np.ones((1, 2, 4), "float32"), np.ones((1, 3, 4), "float32")
+        >>> AdditiveAttention()([query, value]).shape
+        (1, 2, 4)
     """
 
-    def __init__(
-        self,
-        head_dim: int,
-        num_query_heads: int,
-        num_key_value_heads: int,
-        dropout: float = 0.0,
-        use_bias: bool = True,
-        flash_attention: bool | None = None,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        kind = "GroupQueryAttention"
-        self.head_dim = positive_int(kind, "head_dim", head_dim)
-        self.num_query_heads = positive_int(kind, "num_query_heads", num_query_heads)
-        self.num_key_value_heads = positive_int(kind, "num_key_value_heads", num_key_value_heads)
-        if num_query_heads % num_key_value_heads:
-            raise ArgumentError(
-                f"{kind}: num_key_value_heads {num_key_value_heads} must divide num_query_heads "
-                f"{num_query_heads}"
-            )
-        self.flash_attention = flash_attention
-        self._take(
-            use_bias,
-            dropout,
-            seed,
-            {
-                "kernel": (kernel_initializer, kernel_regularizer, kernel_constraint),
-                "bias": (bias_initializer, bias_regularizer, bias_constraint),
-            },
-        )
+    def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(use_scale=use_scale, dropout=dropout, **kwargs)
 
-    def build(  # type: ignore[override]
-        self, query_shape: Any, value_shape: Any, key_shape: Any = None
-    ) -> None:
-        """Make the projections: query, key, value, output."""
-        key_shape = value_shape if key_shape is None else key_shape
-        for name, shape, heads in (
-            ("query", query_shape, self.num_query_heads),
-            ("key", key_shape, self.num_key_value_heads),
-            ("value", value_shape, self.num_key_value_heads),
-        ):
-            layer = self._projection("...x,xhk->...hk", (heads, self.head_dim), "hk", name)
-            setattr(self, f"_{name}_dense", layer)
-            layer.build(shape)
-        self._output_dense = self._projection(
-            "...hk,hka->...a", (int(query_shape[-1]),), "a", "attention_output"
-        )
-        self._output_dense.build((*query_shape[:-1], self.num_query_heads, self.head_dim))
+    def build(self, input_shape: Any) -> None:
+        """Make the scale (features,)."""
+        _two_or_three(self, input_shape)
+        if self.use_scale:
+            size = input_shape[0][-1]
+            if size is None:
+                raise ShapeError(
+                    f"AdditiveAttention: the last axis of the query must have a known size to make "
+                    f"the scale, got {input_shape[0]}"
+                )
+            self.scale = self.add_weight((size,), "glorot_uniform", name="scale")
 
-    def call(
-        self,
-        query: Any,
-        value: Any,
-        key: Any = None,
-        query_mask: Any = None,
-        value_mask: Any = None,
-        key_mask: Any = None,
-        attention_mask: Any = None,
-        return_attention_scores: bool = False,
-        training: bool | None = None,
-        use_causal_mask: bool = False,
-    ) -> Any:
-        """Attend: (N, T, size) and (N, S, size) to (N, T, size); masks as in MultiHeadAttention."""
-        key = value if key is None else key
-        queries, keys = query.shape[1], key.shape[1]
-        masks = [causal_mask(queries, keys) if use_causal_mask else None]
-        masks += [None if query_mask is None else ops.expand_dims(query_mask, -1)]
-        masks += [None if m is None else ops.expand_dims(m, 1) for m in (value_mask, key_mask)]
-        if attention_mask is not None and len(attention_mask.shape) == 2:
-            attention_mask = ops.expand_dims(attention_mask, 1)
-        y, scores = self._attend(
-            self._query_dense(query), self._key_dense(key), self._value_dense(value),
-            all_masks([*masks, attention_mask]), training,
-        )  # fmt: skip
-        outputs = self._output_dense(y)
-        return (outputs, scores) if return_attention_scores else outputs
+    def _calculate_scores(self, query: Any, key: Any) -> Any:
+        pairs = ops.tanh(_pairs(query, key))
+        return ops.sum(pairs if self.scale is None else self.cast_weight(self.scale) * pairs, -1)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
-            **self._written(),
-            "head_dim": self.head_dim,
-            "num_query_heads": self.num_query_heads,
-            "num_key_value_heads": self.num_key_value_heads,
-            "flash_attention": self.flash_attention,
-        }
+        config = super().get_config()
+        del config["score_mode"]
+        return config
+
+
+def _pairs(query: Any, key: Any) -> Any:
+    """Sums of each query with each key: (batch, queries, keys, features)."""
+    return ops.expand_dims(query, -2) + ops.expand_dims(key, -3)
+
+
+def _two_or_three(layer: Layer, inputs: Any) -> None:
+    if not isinstance(inputs, (list, tuple)) or len(inputs) not in (2, 3):
+        raise ShapeError(
+            f"{type(layer).__name__}: expected a list [query, value] or [query, value, key], "
+            f"got {inputs!r}"
+        )

@@ -1,20 +1,21 @@
-"""EinsumDense: a product of the inputs with a kernel over any axes, said by an equation."""
+"""EinsumDense: a dense layer along any axes, written as an einsum equation.
+
+The equation of an input with a kernel is one matrix product between transposes and reshapes.
+"""
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from .. import activations, constraints, initializers, ops, regularizers
 from ..errors import ArgumentError, ShapeError
 from ..registry import built_in
-from .base import InputSpec, Layer
+from .base import Layer
 from .core import no_extras
 
 __all__ = ["EinsumDense"]
-
-_FORM = re.compile(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?")
 
 
 @built_in("layer")
@@ -22,12 +23,12 @@ class EinsumDense(Layer):
     """`activation(einsum(equation, inputs, kernel) + bias)`.
 
     Args:
-        equation: such as "abc,cde->abde": letters of the inputs, of the kernel and of the output;
-            "..." in inputs and output, in front or at the end, stands for any axes.
-        output_shape: the output's sizes without the batch axis (and without those of "..."); `None`
-            for a size that is the input's. A number stands for itself.
+        equation: such as "abc,cd->abd". Each letter of the kernel is one of the input or of the
+            output; an ellipsis at the start or the end stands for any axes that remain.
+        output_shape: the sizes of the output without the batch, `None` where they are the input's;
+            or a number, for the last one alone.
         activation: a name or callable; linear by default.
-        bias_axes: the output's letters that the bias has axes for; `None` for no bias.
+        bias_axes: the letters of the output that the bias has; `None` for no bias.
         kernel_initializer: first value of the kernel.
         bias_initializer: first value of the bias.
         kernel_regularizer: penalty of the kernel.
@@ -38,16 +39,17 @@ class EinsumDense(Layer):
         lora_alpha: only `None`.
         gptq_unpacked_column_size: only `None`.
         quantization_config: only `None`.
-        **kwargs: name, dtype, trainable, as for every layer.
+        **kwargs: name, dtype, activity_regularizer, as for every layer.
 
     Raises:
-        ArgumentError: an equation that cannot be read, or bias axes that the output lacks.
-        ShapeError: on call, an input that does not fit the equation.
+        ArgumentError: an equation that is not one of an input with a kernel.
+        ShapeError: on build, sizes that are unknown or do not fit the equation.
 
     Example:
         >>> import numpy as np
-        >>> EinsumDense("abc,cd->abd", (None, 4), bias_axes="d")(np.ones((2, 5, 3))).shape
-        (2, 5, 4)
+        >>> heads = EinsumDense("abc,cde->abde", (None, 2, 4), bias_axes="de")
+        >>> heads(np.ones((3, 5, 6), "float32")).shape
+        (3, 5, 2, 4)
     """
 
     def __init__(
@@ -69,29 +71,16 @@ class EinsumDense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        no_extras(
-            "EinsumDense", lora_rank=lora_rank, lora_alpha=lora_alpha,
-            gptq_unpacked_column_size=gptq_unpacked_column_size,
-            quantization_config=quantization_config,
-        )  # fmt: skip
-        self.equation = str(equation)
-        found = _FORM.fullmatch(self.equation.replace(" ", ""))
-        if found is None or found[1] != found[5] or found[3] != found[7] or (found[1] and found[3]):
-            raise ArgumentError(
-                f"EinsumDense: equation {equation!r} must be like 'ab,bc->ac', with '...' in front "
-                "or at the end of both inputs and output, or in neither"
-            )
-        self._dots_first, self._dots_last = bool(found[1]), bool(found[3])
-        self._in, self._kernel, self._out = found[2], found[4], found[6]
-        sizes = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
-        self.partial_output_shape = sizes
-        self.bias_axes = bias_axes
-        if unknown := set(bias_axes or "") - set(self._out):
-            raise ArgumentError(
-                f"EinsumDense: bias_axes {bias_axes!r} has {sorted(unknown)}, which the output "
-                f"{self._out!r} lacks"
-            )
+        no_extras("EinsumDense", lora_rank=lora_rank, lora_alpha=lora_alpha,
+                  gptq_unpacked_column_size=gptq_unpacked_column_size,
+                  quantization_config=quantization_config)  # fmt: skip
+        self.equation = equation
+        self._terms = _parse(equation)
+        self.partial_output_shape = (
+            (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+        )
         self.activation = activations.get(activation)
+        self.bias_axes = bias_axes
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
@@ -100,74 +89,76 @@ class EinsumDense(Layer):
         self.bias_constraint = constraints.get(bias_constraint)
         self.bias: Any = None
 
-    def _sizes(self, input_shape: Any) -> dict[str, Any]:
-        """The size of each letter; the first axis of the output may be unknown."""
-        dots = len(input_shape) - len(self._in)
-        some = self._dots_first or self._dots_last
-        if dots < 0 or (dots > 0 and not some):
-            raise ShapeError(
-                f"EinsumDense {self.name!r}: the input shape {input_shape} has "
-                f"{len(input_shape)} axes, but {self.equation!r} names {len(self._in)}"
-            )
-        own = input_shape[dots:] if self._dots_first else input_shape[: len(self._in)]
-        sizes = dict(zip(self._in, own, strict=True))
-        wanted = self.partial_output_shape
-        letters = self._out[len(self._out) - len(wanted) :] if wanted else ""
-        if self._dots_last:  # the batch axis is the first letter, the dots come behind
-            letters = self._out[1:][: len(wanted)]
-        if len(letters) != len(wanted):
-            raise ShapeError(
-                f"EinsumDense {self.name!r}: output_shape {wanted} has more sizes than "
-                f"{self.equation!r} has letters after the batch axis"
-            )
-        for letter, size in zip(letters, wanted, strict=True):
-            if size is not None:
-                known = sizes.get(letter)
-                if letter in self._in and known is not None and known != size:
-                    raise ShapeError(
-                        f"EinsumDense {self.name!r}: output_shape says {size} for axis "
-                        f"{letter!r} of {self.equation!r}, but the input {input_shape} has {known}"
-                    )
-                sizes[letter] = size
-        return sizes
-
     def build(self, input_shape: Any) -> None:
-        """Make the kernel and the bias."""
-        sizes = self._sizes(input_shape)
-        shape = tuple(sizes.get(letter) for letter in self._kernel)
-        if None in shape:
-            raise ShapeError(
-                f"EinsumDense {self.name!r}: the kernel of {self.equation!r} would be {shape} for "
-                f"the input shape {input_shape}; all of its sizes must be known"
-            )
+        """Make the kernel, and the bias with size 1 where the output has more axes after it."""
+        given, kernel, out = self._terms
+        sizes = dict(zip(given, _aligned(given, input_shape, self.equation), strict=True))
+        wanted = self._output_sizes(out, input_shape, sizes)
+        for letter, size in wanted.items():
+            if letter in sizes and None not in (size, sizes[letter]) and size != sizes[letter]:
+                raise ShapeError(
+                    f"EinsumDense: output_shape {self.partial_output_shape} has {size} for "
+                    f"{letter!r} of {self.equation!r}, but the input {tuple(input_shape)} has "
+                    f"{sizes[letter]}"
+                )
+        known = {**wanted, **{k: v for k, v in sizes.items() if v is not None}}
+        shape = [self._known(letter, known, input_shape) for letter in kernel]
         self.kernel = self.add_weight(
-            shape,
+            tuple(shape),
             self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
             name="kernel",
         )
-        if self.bias_axes:
-            first = min(self._out.index(axis) for axis in self.bias_axes)
-            extent = self._out[first:]
-            bias = tuple(sizes[axis] if axis in self.bias_axes else 1 for axis in extent)
-            if self._dots_last:
-                bias += (1,) * (len(input_shape) - len(self._in))
+        if self.bias_axes is not None:
+            letters = out.replace(".", "")
+            if not self.bias_axes or not set(self.bias_axes) <= set(letters):
+                raise ArgumentError(
+                    f"EinsumDense: bias_axes must be letters of the output of {self.equation!r}, "
+                    f"got {self.bias_axes!r}"
+                )
+            first = min(out.index(letter) for letter in self.bias_axes)
+            spare = "." * (len(input_shape) - len(given.replace(".", "")))
+            tail = out[first:].replace(".", spare)
             self.bias = self.add_weight(
-                bias,
+                tuple(
+                    self._known(letter, known, input_shape) if letter in self.bias_axes else 1
+                    for letter in tail
+                ),
                 self.bias_initializer,
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
                 name="bias",
             )
-        self.input_spec = InputSpec(ndim=len(input_shape))
+
+    def _output_sizes(self, out: str, input_shape: Any, sizes: dict[str, Any]) -> dict[str, Any]:
+        """The size of each letter of the output, `None` where it is the input's."""
+        letters = out.replace(".", "")
+        partial = self.partial_output_shape[-len(letters) :] if letters else ()
+        if len(letters) > len(partial):
+            partial = (None,) * (len(letters) - len(partial)) + partial
+        if out.endswith("."):  # the letters are the first axes; the batch is not in output_shape
+            partial = (None, *self.partial_output_shape)[: len(letters)]
+        return dict(zip(letters, partial, strict=True))
+
+    def _known(self, letter: str, known: dict[str, Any], input_shape: Any) -> int:
+        size = known.get(letter)
+        if size is None:
+            raise ShapeError(
+                f"EinsumDense: the size of {letter!r} in {self.equation!r} must be known to make "
+                f"the weights, but neither the input {tuple(input_shape)} nor output_shape "
+                f"{self.partial_output_shape} gives it"
+            )
+        return int(size)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Compute the output."""
-        outputs = ops.einsum(self.equation, inputs, self.cast_weight(self.kernel))
+        outputs = _product(self._terms, inputs, self.cast_weight(self.kernel))
         if self.bias is not None:
-            outputs = outputs + self.cast_weight(self.bias)
-        return outputs if self.activation is activations.linear else self.activation(outputs)
+            outputs = ops.add(outputs, self.cast_weight(self.bias))
+        if self.activation is activations.linear:
+            return outputs
+        return self.activation(outputs)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -184,3 +175,65 @@ class EinsumDense(Layer):
             "kernel_constraint": constraints.serialize(self.kernel_constraint),
             "bias_constraint": constraints.serialize(self.bias_constraint),
         }
+
+
+def _parse(equation: str) -> tuple[str, str, str]:
+    """Input, kernel and output of an equation; an ellipsis is one dot."""
+    left, arrow, out = equation.replace(" ", "").replace("...", ".").partition("->")
+    given, comma, kernel = left.partition(",")
+    plain = (given.strip("."), kernel, out.strip("."))
+    if not (arrow and comma) or any(
+        (term and not term.isalpha()) or len(set(term)) != len(term) for term in plain
+    ):
+        raise ArgumentError(
+            f"EinsumDense: expected an equation such as 'abc,cd->abd' or '...a,ab->...b', "
+            f"got {equation!r}"
+        )
+    fixed = given.count(".") == out.count(".") <= 1 and given[:1] + out[:1] != "."
+    ends = [(term.startswith("."), term.endswith(".")) for term in (given, out) if "." in term]
+    inputs, weights, outputs = (set(term) for term in plain)
+    if not fixed or len(set(ends)) > 1 or not (inputs ^ outputs) <= weights <= inputs | outputs:
+        raise ArgumentError(
+            f"EinsumDense: in {equation!r} each letter must be in two of input, kernel and output, "
+            "and an ellipsis at the same end of input and output"
+        )
+    return given, kernel, out
+
+
+def _aligned(given: str, shape: Any, equation: str) -> list[Any]:
+    """The size of each letter of the input, and of the dot what stands under it."""
+    rest = len(shape) - (len(given) - given.count("."))
+    if rest < 0 or (rest and "." not in given):
+        raise ShapeError(f"EinsumDense: {equation!r} does not fit an input of shape {tuple(shape)}")
+    sizes, at = [], 0
+    for letter in given:
+        step = rest if letter == "." else 1
+        sizes.append(tuple(shape[at : at + step]) if letter == "." else shape[at])
+        at += step
+    return sizes
+
+
+def _product(terms: tuple[str, str, str], x: Any, kernel: Any) -> Any:
+    """The einsum as one matrix product: (shared, rows, summed) @ (shared, summed, columns)."""
+    given, weights, out = terms
+    spare = "0123456789"[: x.ndim - len(given.replace(".", ""))]  # names of the ellipsis's axes
+    given, out = given.replace(".", spare), out.replace(".", spare)
+    shared = [c for c in given if c in weights and c in out]
+    summed = [c for c in given if c in weights and c not in out]
+    rows = [c for c in given if c not in weights]
+    columns = [c for c in weights if c not in given]
+    sizes = dict(zip(weights, kernel.shape, strict=True)) | dict(zip(given, x.shape, strict=True))
+    m, k, n = (math.prod(sizes[c] for c in axes) for axes in (rows, summed, columns))
+    lead = [sizes[c] for c in shared]
+    left = ops.reshape(_ordered(x, given, [*shared, *rows, *summed]), (*lead, m, k))
+    right = ops.reshape(_ordered(kernel, weights, [*shared, *summed, *columns]), (*lead, k, n))
+    y = ops.matmul(left, right)
+    made = [*shared, *rows, *columns]
+    return _ordered(ops.reshape(y, [sizes[c] for c in made]), made, list(out))
+
+
+def _ordered(x: Any, have: Sequence[str], wanted: list[str]) -> Any:
+    """`x`, whose axes are named by `have`, with its axes in the order of `wanted`."""
+    if list(have) == wanted:
+        return x
+    return ops.transpose(x, [have.index(c) for c in wanted])

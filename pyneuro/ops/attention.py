@@ -1,15 +1,23 @@
-"""Scaled dot-product attention."""
+"""Scaled dot-product attention, composed of matrix products and softmax.
+
+Logits of halves are masked and normalized in float32; both products are of the inputs' dtype. The
+weights of all pairs of queries and keys are in memory at once.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply
-from .arguments import TensorLike, floating, tensor
+from .arguments import TensorLike, common_dtype, floating, tensor
+from .comparison import logical_and
+from .creation import tri
 
 _HALVES = ("float16", "bfloat16")
+_MASKED = -1e30
+"""The logit where a mask is false: finite, so that a row without any key gives no NaN."""
 
 
 @public
@@ -24,119 +32,130 @@ def dot_product_attention(
     flash_attention: bool | None = None,
     attn_logits_soft_cap: float | None = None,
 ) -> Tensor:
-    """`softmax(query key^T * scale + bias) value`, for each head.
+    """`softmax(scale * query @ key^T + bias) @ value` for each head (Vaswani et al. 2017).
+
+    With fewer key heads than query heads, neighbouring query heads share one: grouped-query
+    attention, or multi-query attention with a single key head. A query that may attend to no key
+    gets the mean of all values, as in Keras.
 
     Args:
-        query: a tensor (N, T, heads, size).
-        key: a tensor (N, S, key heads, size), where the key heads divide the heads: each serves as
-            many heads as are left.
-        value: a tensor (N, S, key heads, value size).
-        bias: added to the logits; broadcasts to (N, heads, T, S).
-        mask: `True` where a query may look at a key; broadcasts to (N, heads, T, S). A query that
-            may look at none gets the mean of all values.
-        scale: default 1 / sqrt(size).
-        is_causal: whether queries look at no later keys.
-        flash_attention: accepted for Keras's signature.
-        attn_logits_soft_cap: logits become `cap * tanh(logits / cap)` before bias and mask.
+        query: a tensor (batch, queries, heads, size).
+        key: a tensor (batch, keys, key heads, size); heads is a multiple of key heads.
+        value: a tensor (batch, keys, key heads, value size).
+        bias: added to the logits; broadcasts to (batch, heads, queries, keys).
+        mask: bool, true where a query may attend to a key; broadcasts like `bias`.
+        scale: factor of the logits; `None` for 1 / sqrt(size).
+        is_causal: whether query i may attend to keys up to i only.
+        flash_attention: `None` or `False`; `True` demands a fused kernel, which there is not.
+        attn_logits_soft_cap: keeps scaled logits within plus and minus this: cap * tanh(x / cap).
 
     Returns:
-        A tensor (N, T, heads, value size); halves are computed in float32.
+        A tensor (batch, queries, heads, value size).
 
     Raises:
-        ShapeError: shapes that do not fit.
-        ArgumentError: a soft cap that is not above 0.
+        ShapeError: shapes that do not fit each other.
+        DTypeError: a mask that is not bool.
+        ArgumentError: `flash_attention=True`, or a cap that is not above zero.
 
     Example:
         >>> import numpy as np
-        >>> x = np.ones((2, 5, 4, 8), "float32")
+        >>> x = np.ones((1, 2, 1, 4), "float32")
         >>> dot_product_attention(x, x, x, is_causal=True).shape
-        (2, 5, 4, 8)
+        (1, 2, 1, 4)
     """
-    q, k, v = floating(query), floating(key), floating(value)
-    _expect_heads(q, k, v)
-    scores = attention_scores(q, k, bias, mask, scale, is_causal, attn_logits_soft_cap)
-    return weighted_values(scores, v).astype(q.dtype)
-
-
-def _expect_heads(q: Tensor, k: Tensor, v: Tensor) -> None:
-    said = f"query {q.shape}, key {k.shape}, value {v.shape}"
-    if not q.ndim == k.ndim == v.ndim == 4:
-        raise ShapeError(
-            f"dot_product_attention: inputs must be (N, length, heads, size), got {said}"
+    query, key, value = floating(query), floating(key), floating(value)
+    dtype = common_dtype(query.dtype, key.dtype, value.dtype)
+    query, key, value = (_cast(x, dtype) for x in (query, key, value))
+    groups = _check_shapes(query, key, value)
+    if flash_attention:
+        raise ArgumentError(
+            "dot_product_attention: flash_attention=True, but there is no fused kernel for it; "
+            "leave it at None"
         )
-    if k.shape[:3] != v.shape[:3] or q.shape[0] != k.shape[0] or q.shape[3] != k.shape[3]:
-        raise ShapeError(
-            "dot_product_attention: key and value must have one length and as many heads, query "
-            f"and key one size, all of them one batch size; got {said}"
+    if attn_logits_soft_cap is not None and not attn_logits_soft_cap > 0:
+        raise ArgumentError(
+            "dot_product_attention: attn_logits_soft_cap must be None or above zero, "
+            f"got {attn_logits_soft_cap!r}"
         )
-    if k.shape[2] == 0 or q.shape[2] % k.shape[2] != 0:
-        raise ShapeError(
-            f"dot_product_attention: the {k.shape[2]} heads of key and value must divide the "
-            f"{q.shape[2]} heads of query"
-        )
+    batch, queries, heads, size = query.shape
+    keys, key_heads, value_size = key.shape[1], key.shape[2], value.shape[3]
+    full = (batch, heads, queries, keys)
 
-
-def attention_scores(
-    q: Tensor,
-    k: Tensor,
-    bias: TensorLike | None,
-    mask: TensorLike | None,
-    scale: float | None,
-    is_causal: bool,
-    cap: float | None,
-) -> Tensor:
-    """The softmax of the logits, (N, heads, T, S), in float32 for halves."""
-    heads, groups = q.shape[2], k.shape[2]
-    factor = q.shape[3] ** -0.5 if scale is None else scale
-    q, k = (_by_head(x) for x in (q, k))
-    if groups != heads:
-        k = _repeated(k, heads // groups)
-    logits = apply("matmul", q * factor, k, transpose_b=True)
-    if cap is not None:
-        if cap <= 0:
-            raise ArgumentError(
-                f"dot_product_attention: attn_logits_soft_cap must be > 0, got {cap!r}"
-            )
-        logits = apply("tanh", logits / cap) * cap
+    # The query is scaled, not the logits: it is smaller, and float16 overflows later.
+    query = query * (1.0 / math.sqrt(max(size, 1)) if scale is None else float(scale))
+    # Query heads that share a key head are further rows of the same matrix product.
+    rows = (batch, key_heads, groups * queries)
+    q = apply("reshape", apply("transpose", query, axes=(0, 2, 1, 3)), shape=(*rows, size))
+    k = apply("transpose", key, axes=(0, 2, 3, 1))
+    v = apply("transpose", value, axes=(0, 2, 1, 3))
+    logits = apply("reshape", apply("matmul", q, k), shape=full)
+    if dtype in _HALVES:
+        logits = _cast(logits, "float32")
+    if attn_logits_soft_cap is not None:
+        cap = float(attn_logits_soft_cap)
+        logits = apply("tanh", logits * (1.0 / cap)) * cap
     if bias is not None:
-        logits = logits + floating(bias).astype(logits.dtype)
-    lowest = -1e30
+        logits = apply("add", logits, _cast(_fitting("bias", bias, full), logits.dtype))
+    allowed = _allowed(mask, is_causal, full)
+    if allowed is not None:
+        logits = apply("where", allowed, logits, _MASKED)
+    shares = _cast(apply("softmax", logits, axis=-1), dtype)
+    mixed = apply("matmul", apply("reshape", shares, shape=(*rows, keys)), v)
+    mixed = apply("reshape", mixed, shape=(batch, heads, queries, value_size))
+    return apply("transpose", mixed, axes=(0, 2, 1, 3))
+
+
+def _check_shapes(query: Tensor, key: Tensor, value: Tensor) -> int:
+    """The number of query heads that share a key head."""
+    shapes = f"got query {query.shape}, key {key.shape} and value {value.shape}"
+    if not query.ndim == key.ndim == value.ndim == 4:
+        raise ShapeError(
+            f"dot_product_attention: expected (batch, length, heads, size) each, {shapes}"
+        )
+    if key.shape[:3] != value.shape[:3]:
+        raise ShapeError(
+            f"dot_product_attention: key and value must agree in all but their last size, {shapes}"
+        )
+    if query.shape[0] != key.shape[0] or query.shape[3] != key.shape[3]:
+        raise ShapeError(
+            f"dot_product_attention: query and key must agree in batch and last size, {shapes}"
+        )
+    heads, key_heads = query.shape[2], key.shape[2]
+    if key_heads == 0 or heads % key_heads:
+        raise ShapeError(
+            "dot_product_attention: the number of query heads must be a multiple of the number of "
+            f"key heads, {shapes}"
+        )
+    return heads // key_heads
+
+
+def _fitting(name: str, x: TensorLike, full: tuple[int, ...]) -> Tensor:
+    """A bias or mask, which must broadcast to the shape of the logits."""
+    given = tensor(x)
+    padded = (1,) * (4 - given.ndim) + given.shape
+    if given.ndim > 4 or any(n not in (1, m) for n, m in zip(padded, full, strict=True)):
+        raise ShapeError(
+            f"dot_product_attention: {name} must broadcast to (batch, heads, queries, keys) = "
+            f"{full}, got {given.shape}"
+        )
+    return given
+
+
+def _allowed(mask: TensorLike | None, is_causal: bool, full: tuple[int, ...]) -> Tensor | None:
+    """Which query may attend to which key; `None` where every one may to all."""
+    allowed = None
     if mask is not None:
-        logits = apply("where", tensor(mask).astype("bool"), logits, lowest)
+        allowed = _fitting("mask", mask, full)
+        if allowed.dtype != "bool":
+            raise DTypeError(
+                f"dot_product_attention: mask must be bool, got {allowed.dtype}; an additive mask "
+                "is given as bias"
+            )
     if is_causal:
-        logits = apply("where", _causal(q.shape[2], k.shape[2]), logits, lowest)
-    scores: Tensor = apply("softmax", logits, axis=-1)
-    return scores
+        causal = tri(full[2], full[3], dtype="bool")
+        allowed = causal if allowed is None else logical_and(allowed, causal)
+    return allowed
 
 
-def weighted_values(scores: Tensor, v: Tensor) -> Tensor:
-    """Scores (N, heads, T, S) times values (N, S, key heads, size): (N, T, heads, size)."""
-    heads, groups = scores.shape[1], v.shape[2]
-    v = _by_head(v)
-    if groups != heads:
-        v = _repeated(v, heads // groups)
-    y: Tensor = apply("transpose", apply("matmul", scores, v), axes=(0, 2, 1, 3))
-    return y
-
-
-def _by_head(x: Tensor) -> Tensor:
-    """(N, length, heads, size) to (N, heads, length, size), halves as float32."""
-    if x.dtype in _HALVES:
-        x = x.astype("float32")
-    y: Tensor = apply("transpose", x, axes=(0, 2, 1, 3))
-    return y
-
-
-def _repeated(x: Tensor, times: int) -> Tensor:
-    """Each head as often as it serves."""
-    n, groups, length, size = x.shape
-    one = apply("reshape", x, shape=(n, groups, 1, length, size))
-    many = apply("broadcast_to", one, shape=(n, groups, times, length, size))
-    y: Tensor = apply("reshape", many, shape=(n, groups * times, length, size))
-    return y
-
-
-def _causal(queries: int, keys: int) -> Any:
-    rows = apply("arange", start=0.0, step=1.0, size=queries)
-    columns = apply("arange", start=0.0, step=1.0, size=keys)
-    return apply("less_equal", columns, apply("reshape", rows, shape=(queries, 1)))
+def _cast(x: Tensor, dtype: str) -> Tensor:
+    return x if x.dtype == dtype else apply("cast", x, dtype=dtype)
