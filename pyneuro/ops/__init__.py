@@ -12,6 +12,7 @@ from . import (
     control,
     counting,
     gates,
+    image,
     layout,
     linalg,
     order,
@@ -140,6 +141,7 @@ from .elementwise import (
     trunc,
 )
 from .gates import *  # noqa: F403
+from .image import pad
 from .index import (
     flip,
     nonzero,
@@ -272,6 +274,7 @@ __all__ = [
     "hard_tanh",
     "host_call",
     "identity",
+    "image",
     "is_tensor",
     "isclose",
     "isfinite",
@@ -316,6 +319,7 @@ __all__ = [
     "ones",
     "ones_like",
     "outer",
+    "pad",
     "power",
     "prod",
     "random",
