@@ -34,8 +34,9 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PROBES = (61, 67)
-"""What unknown sizes are taken to be, once each: primes, so that products tell them apart."""
+_PROBES = (257, 509)
+"""What unknown sizes are taken to be, once each: primes, so that products tell them apart; large
+and far apart, so that windows fit and strides tell them apart."""
 
 _public: dict[str, Callable[..., Any]] = {}
 
