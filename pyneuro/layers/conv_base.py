@@ -5,31 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import activations, config, constraints, initializers, regularizers
+from .. import activations, constraints, initializers, regularizers
 from ..errors import ArgumentError, ShapeError
+from ..ops.arguments import layout, whole_numbers
 from .base import InputSpec, Layer
 
-__all__ = ["Convolution", "Sizes", "window_sizes"]
+__all__ = ["Convolution", "Sizes"]
 
 Sizes = int | Sequence[int]
-
-
-def window_sizes(
-    layer: str, argument: str, value: Any, rank: int, least: int = 1
-) -> tuple[int, ...]:
-    """One whole number for each dimension, given as one or as a sequence of them.
-
-    Raises:
-        ArgumentError: naming layer and argument.
-    """
-    numbers = tuple(value) if isinstance(value, Sequence) else (value,) * rank
-    whole = all(hasattr(n, "__index__") and not isinstance(n, bool) for n in numbers)
-    if not whole or len(numbers) != rank or any(n < least for n in numbers):
-        many = f", or {rank} of them" if rank > 1 else ""
-        raise ArgumentError(
-            f"{layer}: {argument} must be a whole number >= {least}{many}, got {value!r}"
-        )
-    return tuple(int(n) for n in numbers)
 
 
 class Convolution(Layer):
@@ -71,9 +54,9 @@ class Convolution(Layer):
     ) -> None:
         super().__init__(**kwargs)
         kind, rank = type(self).__name__, self.rank
-        self.kernel_size = window_sizes(kind, "kernel_size", kernel_size, rank)
-        self.strides = window_sizes(kind, "strides", strides, rank)
-        self.dilation_rate = window_sizes(kind, "dilation_rate", dilation_rate, rank)
+        self.kernel_size = whole_numbers(kind, "kernel_size", kernel_size, rank)
+        self.strides = whole_numbers(kind, "strides", strides, rank)
+        self.dilation_rate = whole_numbers(kind, "dilation_rate", dilation_rate, rank)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ArgumentError(
                 f"{kind}: strides {self.strides} and dilation_rate {self.dilation_rate} cannot "
@@ -82,12 +65,7 @@ class Convolution(Layer):
         self.padding = str(padding).lower()
         if self.padding not in self.paddings:
             raise ArgumentError(f"{kind}: padding must be one of {self.paddings}, got {padding!r}")
-        self.data_format = config.image_data_format() if data_format is None else data_format
-        if self.data_format not in ("channels_last", "channels_first"):
-            raise ArgumentError(
-                f"{kind}: data_format must be 'channels_last' or 'channels_first', got "
-                f"{data_format!r}"
-            )
+        self.data_format = layout(kind, data_format)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         for name, value in settings.items():

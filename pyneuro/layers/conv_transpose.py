@@ -6,8 +6,9 @@ from typing import Any
 
 from .. import ops
 from ..errors import ArgumentError
+from ..ops.arguments import whole_numbers
 from ..registry import built_in
-from .conv_base import Convolution, Sizes, window_sizes
+from .conv_base import Convolution, Sizes
 from .core import positive_int
 
 __all__ = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"]
@@ -50,7 +51,7 @@ class _ConvTranspose(Convolution):
         self.filters = positive_int(kind, "filters", filters)
         self.output_padding: tuple[int, ...] | None = None
         if output_padding is not None:
-            extra = window_sizes(kind, "output_padding", output_padding, self.rank, 0)
+            extra = whole_numbers(kind, "output_padding", output_padding, self.rank, 0)
             if any(more >= s for more, s in zip(extra, self.strides, strict=True)):
                 raise ArgumentError(
                     f"{kind}: output_padding {extra} must be below strides {self.strides} in each "

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .. import config, ops, random
+from .. import ops, random
 from ..errors import ArgumentError
+from ..ops.arguments import layout
 from ..random import SeedGenerator
 from ..registry import built_in
 from .base import InputSpec, Layer
@@ -299,12 +300,7 @@ class _SpatialDropoutOfImages(_SpatialDropout):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
-        chosen = config.image_data_format() if data_format is None else data_format
-        if chosen not in ("channels_last", "channels_first"):
-            raise ArgumentError(
-                f"{type(self).__name__}: data_format must be 'channels_last' or 'channels_first', "
-                f"got {data_format!r}"
-            )
+        chosen = layout(type(self).__name__, data_format)
         super().__init__(
             rate, seed, name, dtype, rank=self._rank, channels_first=chosen == "channels_first",
             **kwargs,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import config, ops
+from .. import ops
 from ..errors import ArgumentError, ShapeError
+from ..ops.arguments import layout, whole_numbers
 from ..registry import built_in
 from .base import InputSpec, Layer
-from .conv_base import Sizes, window_sizes
+from .conv_base import Sizes
 
 __all__ = [
     "CenterCrop",
@@ -24,15 +25,6 @@ __all__ = [
     "ZeroPadding2D",
     "ZeroPadding3D",
 ]
-
-
-def _format(layer: str, data_format: str | None) -> str:
-    data_format = config.image_data_format() if data_format is None else data_format
-    if data_format not in ("channels_last", "channels_first"):
-        raise ArgumentError(
-            f"{layer}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
-        )
-    return data_format
 
 
 def _pairs(layer: str, argument: str, value: Any, rank: int) -> tuple[tuple[int, int], ...]:
@@ -60,7 +52,7 @@ class _Edges(Layer):
     def _take(self, value: Any, data_format: str | None) -> None:
         kind = type(self).__name__
         self._edges = _pairs(kind, self.argument, value, self.rank)
-        self.data_format = _format(kind, data_format)
+        self.data_format = layout(kind, data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
         self.built = True
 
@@ -103,8 +95,8 @@ class _UpSampling(Layer):
 
     def _take(self, size: Sizes, data_format: str | None) -> None:
         kind = type(self).__name__
-        self.size = window_sizes(kind, "size", size, self.rank)
-        self.data_format = _format(kind, data_format)
+        self.size = whole_numbers(kind, "size", size, self.rank)
+        self.data_format = layout(kind, data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
         self.built = True
 
@@ -470,7 +462,7 @@ class Resizing(Layer):
             "fill_mode": fill_mode,
             "fill_value": fill_value,
             "antialias": antialias,
-            "data_format": _format("Resizing", data_format),
+            "data_format": layout("Resizing", data_format),
         }
         self.built = True
 
@@ -504,7 +496,7 @@ class CenterCrop(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.height, self.width = height, width
-        self.data_format = _format("CenterCrop", data_format)
+        self.data_format = layout("CenterCrop", data_format)
         self.built = True
 
     def call(self, inputs: Any) -> Any:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .. import config, ops
+from .. import ops
 from ..errors import ArgumentError, ShapeError
+from ..ops.arguments import layout
 from ..registry import built_in
 from .base import InputSpec, Layer
 
@@ -34,12 +35,7 @@ class Flatten(Layer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.data_format = config.image_data_format() if data_format is None else data_format
-        if self.data_format not in ("channels_last", "channels_first"):
-            raise ArgumentError(
-                "Flatten: data_format must be 'channels_last' or 'channels_first', got "
-                f"{data_format!r}"
-            )
+        self.data_format = layout("Flatten", data_format)
         self.input_spec = InputSpec(min_ndim=1)
         self.built = True
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import config, ops
+from .. import ops
 from ..errors import ArgumentError
+from ..ops.arguments import layout, whole_numbers
 from ..registry import built_in
 from .base import InputSpec, Layer
-from .conv_base import Sizes, window_sizes
+from .conv_base import Sizes
 
 __all__ = [
     "AveragePooling1D",
@@ -25,15 +26,6 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
 ]
-
-
-def _format(layer: str, data_format: str | None) -> str:
-    data_format = config.image_data_format() if data_format is None else data_format
-    if data_format not in ("channels_last", "channels_first"):
-        raise ArgumentError(
-            f"{layer}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
-        )
-    return data_format
 
 
 class _Pooling(Layer):
@@ -53,13 +45,13 @@ class _Pooling(Layer):
     ) -> None:
         super().__init__(name=name, **kwargs)
         kind, rank = type(self).__name__, self.rank
-        self.pool_size = window_sizes(kind, "pool_size", pool_size, rank)
+        self.pool_size = whole_numbers(kind, "pool_size", pool_size, rank)
         given = self.pool_size if strides is None else strides
-        self.strides = window_sizes(kind, "strides", given, rank)
+        self.strides = whole_numbers(kind, "strides", given, rank)
         self.padding = str(padding).lower()
         if self.padding not in ("valid", "same"):
             raise ArgumentError(f"{kind}: padding must be 'valid' or 'same', got {padding!r}")
-        self.data_format = _format(kind, data_format)
+        self.data_format = layout(kind, data_format)
         self.input_spec = InputSpec(ndim=rank + 2)
         self.built = True
 
@@ -89,7 +81,7 @@ class _GlobalPooling(Layer):
         self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.data_format = _format(type(self).__name__, data_format)
+        self.data_format = layout(type(self).__name__, data_format)
         self.keepdims = bool(keepdims)
         self.input_spec = InputSpec(ndim=self.rank + 2)
         self.built = True

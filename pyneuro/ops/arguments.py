@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..config import floatx
+from ..config import floatx, image_data_format
 from ..device import device
 from ..errors import ArgumentError, DTypeError, ShapeError, unknown_name
 from ..tensor import Tensor, apply, convert
@@ -133,3 +133,35 @@ def normalize_axes(op: str, axes: int | Sequence[int], rank: int) -> tuple[int, 
     if len(set(out)) != len(out):
         raise ShapeError(f"{op}: an axis is given twice in {tuple(axes)}")
     return out
+
+
+def whole_numbers(
+    owner: str, argument: str, value: Any, rank: int, least: int = 1
+) -> tuple[int, ...]:
+    """One whole number for each of `rank` dimensions, given as one or as a sequence of them.
+
+    Raises:
+        ArgumentError: naming owner and argument.
+    """
+    numbers = tuple(value) if isinstance(value, Sequence) else (value,) * rank
+    whole = all(hasattr(n, "__index__") and not isinstance(n, bool) for n in numbers)
+    if not whole or len(numbers) != rank or any(n < least for n in numbers):
+        many = f", or {rank} of them" if rank > 1 else ""
+        raise ArgumentError(
+            f"{owner}: {argument} must be a whole number >= {least}{many}, got {value!r}"
+        )
+    return tuple(int(n) for n in numbers)
+
+
+def layout(owner: str, data_format: str | None) -> str:
+    """Where channels lie: "channels_last" or "channels_first", as given or else as configured.
+
+    Raises:
+        ArgumentError: naming the owner.
+    """
+    chosen = image_data_format() if data_format is None else data_format
+    if chosen not in ("channels_last", "channels_first"):
+        raise ArgumentError(
+            f"{owner}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
+        )
+    return chosen

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..autograd import gradient
-from ..config import image_data_format
 from ..errors import ArgumentError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply
-from .arguments import TensorLike, common_dtype, floating
+from .arguments import TensorLike, common_dtype, floating, layout, whole_numbers
 
 Sizes = int | Sequence[int]
 
@@ -197,7 +196,7 @@ def conv_transpose(
     extra = (
         (None,) * len(call.strides)
         if output_padding is None
-        else _numbers("conv_transpose", "output_padding", output_padding, len(call.strides), 0)
+        else whole_numbers("conv_transpose", "output_padding", output_padding, len(call.strides), 0)
     )
     size, pads = [], []
     for n, r, s, d, more in zip(
@@ -296,18 +295,13 @@ def _call(
             f"{op}: kernel must have {x.ndim} dimensions (window..., channels, filters) for inputs "
             f"of shape {x.shape}, got the shape {kernel.shape}"
         )
-    data_format = image_data_format() if data_format is None else data_format
-    if data_format not in ("channels_last", "channels_first"):
-        raise ArgumentError(
-            f"{op}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
-        )
+    first = layout(op, data_format) == "channels_first"
     padding = str(padding).lower()
     allowed = ("valid", "same", "causal") if rank == 1 and op != "conv_transpose" else _PADDINGS
     if padding not in allowed:
         raise ArgumentError(f"{op}: padding must be one of {allowed}, got {padding!r}")
-    steps = _numbers(op, "strides", strides, rank, 1)
-    dilations = _numbers(op, "dilation_rate", dilation_rate, rank, 1)
-    first = data_format == "channels_first"
+    steps = whole_numbers(op, "strides", strides, rank)
+    dilations = whole_numbers(op, "dilation_rate", dilation_rate, rank)
     space = x.shape[2:] if first else x.shape[1:-1]
     pads: list[int] = []
     for n, r, s, d in zip(space, kernel.shape[:-2], steps, dilations, strict=True):
@@ -316,16 +310,6 @@ def _call(
 
 
 _PADDINGS = ("valid", "same")
-
-
-def _numbers(op: str, argument: str, value: Sizes, rank: int, least: int) -> tuple[int, ...]:
-    numbers = tuple(value) if isinstance(value, Sequence) else (value,) * rank
-    whole = all(hasattr(n, "__index__") and not isinstance(n, bool) for n in numbers)
-    if not whole or len(numbers) != rank or any(n < least for n in numbers):
-        raise ArgumentError(
-            f"{op}: {argument} must be a whole number >= {least}, or {rank} of them, got {value!r}"
-        )
-    return tuple(int(n) for n in numbers)
 
 
 def _alike(x: TensorLike, kernel: TensorLike) -> tuple[Tensor, Tensor]:

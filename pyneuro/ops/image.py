@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..config import image_data_format
 from ..errors import ArgumentError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply
-from .arguments import TensorLike, floating, tensor
+from .arguments import TensorLike, floating, layout, tensor
 
 __all__ = ["pad", "resize", "rgb_to_grayscale"]
 
@@ -182,14 +181,10 @@ def rgb_to_grayscale(images: TensorLike, data_format: str | None = None) -> Tens
 
 def _pictures(op: str, images: TensorLike, data_format: str | None) -> tuple[Tensor, bool]:
     x = tensor(images)
-    data_format = image_data_format() if data_format is None else data_format
-    if data_format not in ("channels_last", "channels_first"):
-        raise ArgumentError(
-            f"{op}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
-        )
+    channels_last = layout(op, data_format) == "channels_last"
     if x.ndim not in (3, 4):
         raise ShapeError(f"{op}: images must be (N, H, W, C) or (H, W, C), got {x.shape}")
-    return x, data_format == "channels_last"
+    return x, channels_last
 
 
 def _size(size: Sequence[int]) -> tuple[int, int]:

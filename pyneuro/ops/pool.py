@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..autograd import gradient
-from ..config import image_data_format
 from ..errors import ArgumentError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply
-from .arguments import TensorLike, floating
+from .arguments import TensorLike, floating, layout, whole_numbers
 from .conv import padding_of
 
 Sizes = int | Sequence[int]
@@ -99,17 +98,12 @@ def _call(
             f"{op}: inputs must have 1 to 3 spatial dimensions between batch and channels, "
             f"got the shape {x.shape}"
         )
-    format = image_data_format() if format is None else format
-    if format not in ("channels_last", "channels_first"):
-        raise ArgumentError(
-            f"{op}: data_format must be 'channels_last' or 'channels_first', got {format!r}"
-        )
+    first = layout(op, format) == "channels_first"
     padding = str(padding).lower()
     if padding not in ("valid", "same"):
         raise ArgumentError(f"{op}: padding must be 'valid' or 'same', got {padding!r}")
-    sizes = _numbers(op, "pool_size", window, rank)
-    steps = sizes if strides is None else _numbers(op, "strides", strides, rank)
-    first = format == "channels_first"
+    sizes = whole_numbers(op, "pool_size", window, rank)
+    steps = sizes if strides is None else whole_numbers(op, "strides", strides, rank)
     if first:
         x = apply("transpose", x, axes=(0, *range(2, x.ndim), 1))
     pads: list[int] = []
@@ -120,16 +114,6 @@ def _call(
 
 def _restore(y: Tensor, first: bool) -> Tensor:
     return apply("transpose", y, axes=(0, y.ndim - 1, *range(1, y.ndim - 1))) if first else y
-
-
-def _numbers(op: str, argument: str, value: Sizes, rank: int) -> tuple[int, ...]:
-    numbers = tuple(value) if isinstance(value, Sequence) else (value,) * rank
-    whole = all(hasattr(n, "__index__") and not isinstance(n, bool) for n in numbers)
-    if not whole or len(numbers) != rank or any(n < 1 for n in numbers):
-        raise ArgumentError(
-            f"{op}: {argument} must be a whole number >= 1, or {rank} of them, got {value!r}"
-        )
-    return tuple(int(n) for n in numbers)
 
 
 # ---- gradients ---------------------------------------------------------------------------------
