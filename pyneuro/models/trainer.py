@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import optimizers, training
 from ..errors import ArgumentError
+from ..policies import DTypePolicy
 from ..training import Recipe, Replay, Results, total_loss
 
 __all__ = ["Trainer"]
@@ -69,7 +70,8 @@ class Trainer:
             run_eagerly: run each step op by op, also where it could be recorded and replayed.
             steps_per_execution: batches between two batch events of callbacks.
             jit_compile: accepted for Keras's signature; nothing is compiled.
-            auto_scale_loss: accepted for Keras's signature; loss scaling is the optimizer's.
+            auto_scale_loss: whether the optimizer of a model with the policy "mixed_float16" is
+                wrapped in a `LossScaleOptimizer`, so that small gradients do not vanish.
             on_nonfinite: what to do when the loss or a gradient is not finite: "ignore", "warn"
                 (and leave the step out) or "raise". Looking costs waiting for each step.
 
@@ -95,7 +97,7 @@ class Trainer:
         if on_nonfinite != "ignore":
             given["on_nonfinite"] = on_nonfinite
         state = self.__dict__
-        state["optimizer"] = optimizers.get(optimizer) if optimizer is not None else None
+        state["optimizer"] = self._chosen_optimizer(optimizer, auto_scale_loss)
         state["loss"], state["loss_weights"] = loss, loss_weights
         state["run_eagerly"], state["jit_compile"] = run_eagerly, jit_compile
         state["_recipe"] = Recipe(
@@ -113,6 +115,15 @@ class Trainer:
         state["_replay"] = Replay(self, recipe, training.train_step)
         state["_test_replay"] = Replay(self, recipe, training.test_step)
         self.stop_training = False
+
+    def _chosen_optimizer(self, optimizer: Any, auto_scale_loss: bool) -> Any:
+        if optimizer is None:
+            return None
+        chosen = optimizers.get(optimizer)
+        half = getattr(self, "dtype_policy", None) == DTypePolicy("mixed_float16")
+        if auto_scale_loss and half and not isinstance(chosen, optimizers.LossScaleOptimizer):
+            return optimizers.LossScaleOptimizer(chosen, name="loss_scale_optimizer")
+        return chosen
 
     def _output_names(self) -> list[str] | None:
         names = getattr(self, "output_names", None)

@@ -289,3 +289,21 @@ def test_layers_train() -> None:
         optimizer.apply([v.grad for v in dense.trainable_variables], dense.trainable_variables)
         optimizer.zero_grad()
     np.testing.assert_allclose(dense.kernel.numpy().ravel(), [1, -2, 0.5], atol=1e-2)
+
+
+def test_a_mixed_float16_model_scales_its_loss() -> None:
+    pyneuro.config.set_dtype_policy("mixed_float16")
+    try:
+        model = pyneuro.Sequential([pyneuro.layers.Dense(4), pyneuro.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        assert type(model.optimizer).__name__ == "LossScaleOptimizer"
+        x = np.full((8, 3), 1e-3, "float32")
+        first = model.train_on_batch(x, np.ones((8, 1)))
+        for _ in range(30):
+            last = model.train_on_batch(x, np.ones((8, 1)))
+        assert last < first
+        assert model.replay_reasons == []
+        model.compile("sgd", "mse", auto_scale_loss=False)
+        assert type(model.optimizer).__name__ == "SGD"
+    finally:
+        pyneuro.config.set_dtype_policy(None)
