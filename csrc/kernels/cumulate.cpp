@@ -15,26 +15,38 @@ struct Recurrence { static constexpr int arrays = 2; };
 
 /// Integers wrap, which plain signed numbers must not.
 template <class T> T plus(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a + b;
-  else return static_cast<T>(static_cast<std::make_unsigned_t<T>>(a) + static_cast<std::make_unsigned_t<T>>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a + b;
+  else
+    return static_cast<T>(static_cast<std::make_unsigned_t<T>>(a) +
+                          static_cast<std::make_unsigned_t<T>>(b));
 }
 template <class T> T times(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) return a * b;
-  else return static_cast<T>(static_cast<std::make_unsigned_t<T>>(a) * static_cast<std::make_unsigned_t<T>>(b));
+  if constexpr (std::is_floating_point_v<T>)
+    return a * b;
+  else
+    return static_cast<T>(static_cast<std::make_unsigned_t<T>>(a) *
+                          static_cast<std::make_unsigned_t<T>>(b));
 }
 
 /// The next value from the one before and this row's inputs; for numbers and for registers.
 template <class Kind, class T> T next(T before, T x, [[maybe_unused]] T b) {
-  if constexpr (std::is_same_v<Kind, Sum>) return plus(before, x);
-  else if constexpr (std::is_same_v<Kind, Product>) return times(before, x);
-  else return plus(b, times(x, before));
+  if constexpr (std::is_same_v<Kind, Sum>)
+    return plus(before, x);
+  else if constexpr (std::is_same_v<Kind, Product>)
+    return times(before, x);
+  else
+    return plus(b, times(x, before));
 }
 template <class Kind, class T>
 [[gnu::always_inline]] inline simd::Vec<T> next(simd::Vec<T> before, simd::Vec<T> x,
                                                 [[maybe_unused]] simd::Vec<T> b) {
-  if constexpr (std::is_same_v<Kind, Sum>) return before + x;
-  else if constexpr (std::is_same_v<Kind, Product>) return before * x;
-  else return b + x * before;
+  if constexpr (std::is_same_v<Kind, Sum>)
+    return before + x;
+  else if constexpr (std::is_same_v<Kind, Product>)
+    return before * x;
+  else
+    return b + x * before;
 }
 
 struct Walk {
@@ -42,8 +54,7 @@ struct Walk {
   bool reverse;
   Walk(const Shape& shape, int64_t axis, bool reverse) : reverse(reverse) {
     const int along = static_cast<int>(axis < 0 ? axis + shape.size() : axis);
-    for (int i = 0; i < shape.size(); ++i)
-      (i < along ? outer : i == along ? n : inner) *= shape[i];
+    for (int i = 0; i < shape.size(); ++i) (i < along ? outer : i == along ? n : inner) *= shape[i];
   }
 };
 
@@ -106,13 +117,13 @@ template <class Kind, class T> struct Columns {
 template <class Kind, class T>
 void cumulate(Context& ctx, const Walk& walk, In in, const View& out, DType lanes) {
   const int64_t strips = ceil_div(walk.inner, kColumnsOfTask), units = walk.outer * strips;
-  const int64_t per_task =
-      larger(1, kSlice / (walk.n * smaller(walk.inner, kColumnsOfTask)));
+  const int64_t per_task = larger(1, kSlice / (walk.n * smaller(walk.inner, kColumnsOfTask)));
   ctx.parallel_for(ceil_div(units, per_task), [&](int64_t task) {
     for (int64_t u = task * per_task; u < smaller(units, (task + 1) * per_task); ++u) {
       const int64_t col = u % strips * kColumnsOfTask;
-      Columns<Kind, T> columns{walk, in, out, lanes, u / strips * walk.n * walk.inner + col,
-                               smaller(kColumnsOfTask, walk.inner - col), {}, {}, {}};
+      const int64_t start = u / strips * walk.n * walk.inner + col;
+      const int64_t width = smaller(kColumnsOfTask, walk.inner - col);
+      Columns<Kind, T> columns{walk, in, out, lanes, start, width, {}, {}, {}};
       columns.run();
     }
   });

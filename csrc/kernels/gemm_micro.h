@@ -36,7 +36,7 @@ template <class T> struct MicroTile {
   const T* a;
   int64_t a_row, a_k;
   const int64_t* gather;  // gathering kernels: a at step k lies gather[k] on, and a_k is not read
-  const T* b;  // readable in full vectors
+  const T* b;             // readable in full vectors
   int64_t b_k;
   const T* start;  // the chains so far, in full vectors, or null for 0
   int64_t start_row;

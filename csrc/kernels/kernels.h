@@ -31,7 +31,7 @@ Kernel kernel(Tag<MaxPoolGrad>);
 Kernel kernel(Tag<MaxPoolTake>);
 Kernel kernel(Tag<AveragePool>);
 Kernel kernel(Tag<AveragePoolGrad>);
-Kernel kernel(Tag<Softmax>);                        // softmax.cpp
+Kernel kernel(Tag<Softmax>);  // softmax.cpp
 Kernel kernel(Tag<LogSoftmax>);
 Kernel kernel(Tag<SoftmaxGrad>);
 Kernel kernel(Tag<LogSoftmaxGrad>);

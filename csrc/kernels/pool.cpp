@@ -21,9 +21,7 @@ struct Dimension {
 
   int64_t start(int64_t o) const { return o * stride - low; }
   /// The places of window `o` that lie in the input.
-  Range places(int64_t o) const {
-    return {larger(0, -start(o)), smaller(window, in - start(o))};
-  }
+  Range places(int64_t o) const { return {larger(0, -start(o)), smaller(window, in - start(o))}; }
   /// The windows that hold position `i`.
   Range windows(int64_t i) const {
     const int64_t first = i + low - window + 1;
@@ -138,8 +136,8 @@ void max_pool(Context& ctx, const Geometry& g, const S* x, S* y, I* index) {
       over_places(g, o0, o1, o2, [&](int64_t offset, int64_t number) {
         const V v = get<T>(x + picture + offset + ch, lanes);
         // Larger, or the first NaN, or the first place of all.
-        const auto take = (v > best) | ((v != v) & (best == best)) |
-                          simd::mask_cast<T>(place < J(IntOf<T>{0}));
+        const auto take =
+            (v > best) | ((v != v) & (best == best)) | simd::mask_cast<T>(place < J(IntOf<T>{0}));
         best = select(take, v, best);
         place = select(simd::mask_cast<IntOf<T>>(take), J(static_cast<IntOf<T>>(number)), place);
       });
@@ -166,8 +164,7 @@ void max_pool_take(Context& ctx, const Geometry& g, const S* x, S* y, const I* i
   });
 }
 
-template <class T, class S>
-void average_pool(Context& ctx, const Geometry& g, const S* x, S* y) {
+template <class T, class S> void average_pool(Context& ctx, const Geometry& g, const S* x, S* y) {
   using V = Vec<T>;
   over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t o0, int64_t o1, int64_t o2) {
     const V places(static_cast<T>(larger(1, places_in(g, o0, o1, o2))));
@@ -186,13 +183,11 @@ void average_pool(Context& ctx, const Geometry& g, const S* x, S* y) {
 /// pixel(picture of g, offset in dx, i0, i1, i2) for all pixels of dx.
 template <class F> void over_inputs(Context& ctx, const Geometry& g, F&& pixel) {
   const Dimension &a = g.dim[0], &b = g.dim[1], &c = g.dim[2];
-  over_rows(ctx, g.batch, a.in, b.in, c.in * g.channels,
-            [&](int64_t n, int64_t i0, int64_t i1) {
-              const int64_t picture = n * a.out * b.out * c.out * g.channels;
-              int64_t at = ((n * a.in + i0) * b.in + i1) * c.in * g.channels;
-              for (int64_t i2 = 0; i2 < c.in; ++i2, at += g.channels)
-                pixel(picture, at, i0, i1, i2);
-            });
+  over_rows(ctx, g.batch, a.in, b.in, c.in * g.channels, [&](int64_t n, int64_t i0, int64_t i1) {
+    const int64_t picture = n * a.out * b.out * c.out * g.channels;
+    int64_t at = ((n * a.in + i0) * b.in + i1) * c.in * g.channels;
+    for (int64_t i2 = 0; i2 < c.in; ++i2, at += g.channels) pixel(picture, at, i0, i1, i2);
+  });
 }
 
 template <class T, class S, class I>
@@ -219,8 +214,8 @@ void average_pool_grad(Context& ctx, const Geometry& g, const S* gy, S* dx) {
     over_channels<T>(g.channels, [&](int64_t ch, int lanes) __attribute__((always_inline)) {
       V sum(T{0});
       over_windows(g, i0, i1, i2, [&](int64_t y, int64_t, int64_t o0, int64_t o1, int64_t o2) {
-        sum = sum + get<T>(gy + picture + y + ch, lanes) /
-                        V(static_cast<T>(places_in(g, o0, o1, o2)));
+        sum = sum +
+              get<T>(gy + picture + y + ch, lanes) / V(static_cast<T>(places_in(g, o0, o1, o2)));
       });
       put<T>(dx + at + ch, sum, lanes);
     });
@@ -297,6 +292,8 @@ Kernel kernel(Tag<MaxPool>) { return make_kernel<MaxPool, run_max_pool>(); }
 Kernel kernel(Tag<MaxPoolGrad>) { return make_kernel<MaxPoolGrad, run_max_pool_grad>(); }
 Kernel kernel(Tag<MaxPoolTake>) { return make_kernel<MaxPoolTake, run_max_pool_take>(); }
 Kernel kernel(Tag<AveragePool>) { return make_kernel<AveragePool, run_average_pool>(); }
-Kernel kernel(Tag<AveragePoolGrad>) { return make_kernel<AveragePoolGrad, run_average_pool_grad>(); }
+Kernel kernel(Tag<AveragePoolGrad>) {
+  return make_kernel<AveragePoolGrad, run_average_pool_grad>();
+}
 
 }  // namespace pyneuro

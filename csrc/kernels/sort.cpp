@@ -53,8 +53,7 @@ struct Lines {
   int64_t outer = 1, n = 1, inner = 1;
   Lines(const Shape& shape, int64_t axis) {
     const int along = static_cast<int>(axis < 0 ? axis + shape.size() : axis);
-    for (int i = 0; i < shape.size(); ++i)
-      (i < along ? outer : i == along ? n : inner) *= shape[i];
+    for (int i = 0; i < shape.size(); ++i) (i < along ? outer : i == along ? n : inner) *= shape[i];
   }
   int64_t count() const { return outer * inner; }
   /// Element 0 of a line.

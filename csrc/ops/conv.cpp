@@ -14,18 +14,18 @@ Shape spatial(const Shape& shape) {
 void expect_alike(const Signature& sig, Inputs in) {
   expect_floating(sig, in, 0);
   if (in[1].dtype != in[0].dtype)
-    raise(ErrorKind::DType,
-          join(sig.name, ": ", sig.input(0), " is ", name(in[0].dtype), ", but ", sig.input(1),
-               " is ", name(in[1].dtype), "; cast one of them"));
+    raise(ErrorKind::DType, join(sig.name, ": ", sig.input(0), " is ", name(in[0].dtype), ", but ",
+                                 sig.input(1), " is ", name(in[1].dtype), "; cast one of them"));
   const int rank = in[0].shape.size();
   if (rank < 3 || rank > 5)
-    raise(ErrorKind::Shape, join(sig.name, ": ", sig.input(0), " must be (N, space..., channels) "
-                                 "with 1 to 3 spatial dimensions, but it is ", in[0]));
+    raise(ErrorKind::Shape, join(sig.name, ": ", sig.input(0),
+                                 " must be (N, space..., channels) "
+                                 "with 1 to 3 spatial dimensions, but it is ",
+                                 in[0]));
   if (in[1].shape.size() != rank)
-    raise(ErrorKind::Shape,
-          join(sig.name, ": ", sig.input(0), " ", in[0].shape, " has ", rank, " dimensions, but ",
-               sig.input(1), " ", in[1].shape, " has ", in[1].shape.size(),
-               "; they must be as many"));
+    raise(ErrorKind::Shape, join(sig.name, ": ", sig.input(0), " ", in[0].shape, " has ", rank,
+                                 " dimensions, but ", sig.input(1), " ", in[1].shape, " has ",
+                                 in[1].shape.size(), "; they must be as many"));
 }
 
 /// The fields fit the number of spatial dimensions and each other.
@@ -93,10 +93,9 @@ Specs Conv::infer(Inputs in) const {
   expect_fields(*this, rank - 2);
   expect_groups(signature, groups, x.back(), kernel.back());
   if (kernel[rank - 2] * groups != x.back())
-    raise(ErrorKind::Shape,
-          join("conv: x ", x, " has ", x.back(), " channels, but kernel ", kernel, " with groups ",
-               groups, " takes ", kernel[rank - 2] * groups,
-               "; the kernel is (window..., channels / groups, filters)"));
+    raise(ErrorKind::Shape, join("conv: x ", x, " has ", x.back(), " channels, but kernel ", kernel,
+                                 " with groups ", groups, " takes ", kernel[rank - 2] * groups,
+                                 "; the kernel is (window..., channels / groups, filters)"));
   Shape window = kernel;
   window.pop_back(), window.pop_back();
   const Shape out = positions(*this, spatial(x), window);
@@ -116,9 +115,9 @@ Specs ConvInputGrad::infer(Inputs in) const {
     raise(ErrorKind::Shape, join("conv_input_grad: size ", size, " must have ", rank - 2,
                                  " entries, one for each spatial dimension of g ", g));
   if (g.back() != kernel.back())
-    raise(ErrorKind::Shape, join("conv_input_grad: g ", g, " has ", g.back(),
-                                 " channels, but kernel ", kernel, " has ", kernel.back(),
-                                 " filters; they must be equal"));
+    raise(ErrorKind::Shape,
+          join("conv_input_grad: g ", g, " has ", g.back(), " channels, but kernel ", kernel,
+               " has ", kernel.back(), " filters; they must be equal"));
   expect_groups(signature, groups, kernel[rank - 2] * groups, kernel.back());
   Shape window = kernel;
   window.pop_back(), window.pop_back();
@@ -136,8 +135,8 @@ Specs ConvKernelGrad::infer(Inputs in) const {
     raise(ErrorKind::Shape, join("conv_kernel_grad: size ", size, " must have ", rank - 2,
                                  " entries, one for each spatial dimension of x ", x));
   if (x[0] != g[0])
-    raise(ErrorKind::Shape, join("conv_kernel_grad: x ", x, " and g ", g,
-                                 " must have the same first dimension"));
+    raise(ErrorKind::Shape,
+          join("conv_kernel_grad: x ", x, " and g ", g, " must have the same first dimension"));
   expect_groups(signature, groups, x.back(), g.back());
   expect_positions(signature, g, positions(*this, spatial(x), size));
   Shape out = size;

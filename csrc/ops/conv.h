@@ -29,11 +29,10 @@ struct ConvInputGrad {
   Dims strides, dilations, padding;
   int64_t groups;
   Shape size;
-  static constexpr auto fields = std::tuple{field("strides", &ConvInputGrad::strides),
-                                            field("dilations", &ConvInputGrad::dilations),
-                                            field("padding", &ConvInputGrad::padding),
-                                            field("groups", &ConvInputGrad::groups, int64_t{1}),
-                                            field("size", &ConvInputGrad::size)};
+  static constexpr auto fields = std::tuple{
+      field("strides", &ConvInputGrad::strides), field("dilations", &ConvInputGrad::dilations),
+      field("padding", &ConvInputGrad::padding),
+      field("groups", &ConvInputGrad::groups, int64_t{1}), field("size", &ConvInputGrad::size)};
   Specs infer(Inputs in) const;
 };
 
@@ -43,11 +42,10 @@ struct ConvKernelGrad {
   Dims strides, dilations, padding;
   int64_t groups;
   Shape size;
-  static constexpr auto fields = std::tuple{field("strides", &ConvKernelGrad::strides),
-                                            field("dilations", &ConvKernelGrad::dilations),
-                                            field("padding", &ConvKernelGrad::padding),
-                                            field("groups", &ConvKernelGrad::groups, int64_t{1}),
-                                            field("size", &ConvKernelGrad::size)};
+  static constexpr auto fields = std::tuple{
+      field("strides", &ConvKernelGrad::strides), field("dilations", &ConvKernelGrad::dilations),
+      field("padding", &ConvKernelGrad::padding),
+      field("groups", &ConvKernelGrad::groups, int64_t{1}), field("size", &ConvKernelGrad::size)};
   Specs infer(Inputs in) const;
 };
 

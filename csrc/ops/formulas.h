@@ -183,8 +183,8 @@ struct IsFinite : Predicate {
 };
 
 using UnaryList = TypeList<Negative, Absolute, Sign, Square, Sqrt, Rsqrt, Reciprocal, Exp, Expm1,
-                           Log, Log1p, Sin, Cos, Arctan, Tanh, Erf, Floor, Ceil, Round, Sigmoid, Softplus,
-                           Relu, Silu, Gelu, GeluTanh, LogicalNot, IsNan, IsFinite>;
+                           Log, Log1p, Sin, Cos, Arctan, Tanh, Erf, Floor, Ceil, Round, Sigmoid,
+                           Softplus, Relu, Silu, Gelu, GeluTanh, LogicalNot, IsNan, IsFinite>;
 
 // ---- two inputs --------------------------------------------------------------------------------
 

@@ -24,8 +24,7 @@ template <class Op> void expect_fields(const Op& op, int spatial) {
   expect_size("strides", op.strides, spatial);
   expect_size("padding", op.padding, 2 * spatial);
   for (int i = 0; i < spatial; ++i)
-    if (op.window[i] < 1 || op.strides[i] < 1 || op.padding[2 * i] < 0 ||
-        op.padding[2 * i + 1] < 0)
+    if (op.window[i] < 1 || op.strides[i] < 1 || op.padding[2 * i] < 0 || op.padding[2 * i + 1] < 0)
       raise(ErrorKind::Argument,
             join(Op::signature.name, ": window ", op.window, " and strides ", op.strides,
                  " must be 1 or more, padding ", op.padding, " 0 or more"));
@@ -54,14 +53,13 @@ template <class Op> Shape pooled_x(const Op& op, const Shape& x) {
   return pooled(op, x[0], size, x.back());
 }
 
-DType index_dtype(const Dims& window) {
-  return count(window) <= 256 ? DType::UInt8 : DType::Int32;
-}
+DType index_dtype(const Dims& window) { return count(window) <= 256 ? DType::UInt8 : DType::Int32; }
 
 void expect_index(const Signature& sig, Inputs in, const Shape& shape, const Dims& window) {
   const Spec expected{shape, index_dtype(window)};
   if (in[1] != expected)
-    raise(ErrorKind::Shape, join(sig.name, ": index is ", in[1], ", but max_pool gives ", expected));
+    raise(ErrorKind::Shape,
+          join(sig.name, ": index is ", in[1], ", but max_pool gives ", expected));
 }
 
 /// The shape of dx; g must be what pooling gives for it.
@@ -69,8 +67,9 @@ template <class Op> Shape unpooled(const Op& op, const Shape& g) {
   expect_fields(op, g.size() - 2);
   expect_shape(Op::signature.name, op.size);
   if (op.size.size() != g.size() - 2)
-    raise(ErrorKind::Shape, join(Op::signature.name, ": size ", op.size, " must have ",
-                                 g.size() - 2, " entries, one for each spatial dimension of g ", g));
+    raise(ErrorKind::Shape,
+          join(Op::signature.name, ": size ", op.size, " must have ", g.size() - 2,
+               " entries, one for each spatial dimension of g ", g));
   const Shape expected = pooled(op, g[0], op.size, g.back());
   if (g != expected)
     raise(ErrorKind::Shape,

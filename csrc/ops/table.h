@@ -36,8 +36,10 @@ using OpTable =
            TypeList<Reshape, Transpose, BroadcastTo, Slice, Split, Concatenate, SliceGrad,
                     SliceUpdate, Full, Arange>,
            TypeList<Take, TakeGrad, TakeAlongAxis, TakeAlongAxisGrad, ScatterUpdate, OneHot>,
-           TypeList<Sort, Cumsum, Cumprod, LinearRecurrence>, TypeList<RandomUniform, RandomNormal, Dropout>,
-           TypeList<Assign, SgdUpdate, AdamUpdate, RmspropUpdate, AdagradUpdate, LionUpdate>, TypeList<Custom, HostCall>>::type;
+           TypeList<Sort, Cumsum, Cumprod, LinearRecurrence>,
+           TypeList<RandomUniform, RandomNormal, Dropout>,
+           TypeList<Assign, SgdUpdate, AdamUpdate, RmspropUpdate, AdagradUpdate, LionUpdate>,
+           TypeList<Custom, HostCall>>::type;
 
 inline constexpr int kOpCount = OpTable::size;
 template <class T> inline constexpr int op_id = IndexOf<T, OpTable>::value;

@@ -51,9 +51,9 @@ struct AdamUpdate {
 };
 
 /// RMSprop (Hinton 2012, in Keras's form): v <- rho v + (1 - rho) g^2; centered, a <- rho a +
-/// (1 - rho) g; d = lr g / sqrt(v + epsilon - a^2); with momentum u <- momentum u + d stands for d in
-/// p <- p - d. Inputs: learning_rate (0-d), then n each of variables, gradients, v, with momentum u,
-/// and centered a.
+/// (1 - rho) g; d = lr g / sqrt(v + epsilon - a^2); with momentum u <- momentum u + d stands for d
+/// in p <- p - d. Inputs: learning_rate (0-d), then n each of variables, gradients, v, with
+/// momentum u, and centered a.
 struct RmspropUpdate {
   static constexpr Signature signature{"rmsprop_update", {"learning_rate", "tensors*"}};
   double rho, momentum, epsilon;

@@ -1,8 +1,8 @@
 // The inverse tangent on registers. Included through math.h, whose table states its error.
 //
 // |x| above tan(3 pi/8) becomes -1/x + pi/2, above tan(pi/8) (x - 1)/(x + 1) + pi/4; what is left
-// is x + x z R(z), z = x^2. Splits and coefficients are those of Moshier 1989, "Methods and programs
-// for mathematical functions": a polynomial in float, a rational function in double.
+// is x + x z R(z), z = x^2. Splits and coefficients are those of Moshier 1989, "Methods and
+// programs for mathematical functions": a polynomial in float, a rational function in double.
 #pragma once
 
 #include "simd/vec.h"
@@ -19,10 +19,16 @@ inline Vec<float> atan_correction(Vec<float> z) {
 inline Vec<double> atan_correction(Vec<double> z) {
   using V = Vec<double>;
   const V p = (((V(-8.750608600031904122785e-1) * z - V(1.615753718733365076637e1)) * z -
-                V(7.500855792314704667340e1)) * z - V(1.228866684490136173410e2)) * z -
+                V(7.500855792314704667340e1)) *
+                   z -
+               V(1.228866684490136173410e2)) *
+                  z -
               V(6.485021904942025371773e1);
   const V q = ((((z + V(2.485846490142306297962e1)) * z + V(1.650270098316988542046e2)) * z +
-                V(4.328810604912902668951e2)) * z + V(4.853903996359136964868e2)) * z +
+                V(4.328810604912902668951e2)) *
+                   z +
+               V(4.853903996359136964868e2)) *
+                  z +
               V(1.945506571482613964425e2);
   return p / q;
 }
