@@ -124,7 +124,7 @@ class Cell(Layer):
 
     def step(self, z: Any, states: list[Any], mask: Any) -> tuple[Any, list[Any]]:
         """The output and the new states, from projected inputs and what dropout leaves of h."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define step(z, states, mask)")
 
     def call(
         self, inputs: Any, states: Any, training: bool | None = False
