@@ -49,12 +49,13 @@ def gradient(
             ones. The engine sums over broadcast dimensions and casts to the input's dtype.
         variadic: instead of `rules`, one function that gives a list with a gradient or `None` for
             each input.
-        keeps: what the rules read, of "inputs" and "output": the tape drops the rest.
+        keeps: what the rules read, of "inputs", "output", the first one, and "rest", the outputs
+            after it: the tape drops everything else.
 
     Example:
         >>> gradient("negative", lambda node, g: -g, keeps="")
     """
-    _core.declare_rule(op, True, "inputs" in keeps, "output" in keeps)
+    _core.declare_rule(op, True, "inputs" in keeps, "output" in keeps, "rest" in keeps)
     if variadic is not None:
         _variadic[op] = variadic
     else:
@@ -64,7 +65,7 @@ def gradient(
 def not_differentiable(*ops: str) -> None:
     """Say that no gradient passes through these ops, by their nature."""
     for op in ops:
-        _core.declare_rule(op, False, False, False)
+        _core.declare_rule(op, False, False, False, False)
 
 
 def is_grad_enabled() -> bool:

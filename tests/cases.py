@@ -13,6 +13,7 @@ import references as ref
 from cases_conv import CONV
 from cases_index import ORDERING
 from cases_memory import MEMORY
+from cases_normalization import NORMALIZATION
 from cases_pool import POOL
 from cases_state import STATE
 from cases_update import UPDATES
@@ -411,6 +412,7 @@ MATMUL = Case(
 
 
 CASES = (
-    *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL, *MEMORY, *ORDERING,
+    *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL, *NORMALIZATION, *MEMORY,
+    *ORDERING,
     *STATE, *UPDATES,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ml_dtypes import finfo
 from references import FLOATS, numpy_dtype
-from rows import INTEGERS, Case, Sample
+from rows import INTEGERS, Case, Sample, wide
 
 import pyneuro.ops  # noqa: F401 - brings the gradient rules
 from pyneuro import autograd, device, errors
@@ -88,7 +88,8 @@ def expect(case: Case, sample: Sample, arrays: Sequence[Any], dtype: str) -> lis
 
 def result_dtype(case: Case, sample: Sample, dtype: str, output: int = 0) -> str | None:
     if isinstance(case.result, tuple):
-        return case.result[output] or dtype
+        of_output = case.result[output] or dtype
+        return wide(dtype) if of_output == "wide" else of_output
     if case.result == "sum":
         small = dtype in ("bool", "int8", "int16")
         return "int32" if small else "uint32" if dtype in ("uint8", "uint16") else dtype

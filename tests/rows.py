@@ -11,9 +11,15 @@ from references import FLOATS, SIGNED, UNSIGNED, numpy_dtype
 INTEGERS = SIGNED + UNSIGNED
 
 
+def wide(dtype: str) -> str:
+    """What a dtype is computed in: halves in float32."""
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
+
+
 @dataclass(frozen=True)
 class In:
-    """One input: its shape and the range of its values; `dtype` where it is not the one tested."""
+    """One input: its shape and the range of its values; `dtype` where it is not the one tested,
+    "wide" for what that is computed in."""
 
     shape: tuple[int, ...] = ()
     low: float = -3.0
@@ -22,7 +28,7 @@ class In:
     values: Any = None
 
     def draw(self, rng: np.random.Generator, tested: str) -> np.ndarray:
-        name = self.dtype or tested
+        name = wide(tested) if self.dtype == "wide" else self.dtype or tested
         if self.values is not None:
             return np.array(self.values).astype(numpy_dtype(name))
         if name == "bool":
@@ -61,7 +67,8 @@ class Case:
     samples: tuple[Sample, ...]
     reference: Callable[..., Any]
     dtypes: tuple[str, ...] = FLOATS
-    # The result's dtype, or each one's; None: that of the inputs, "sum": as ops.sum has it.
+    # The result's dtype, or each one's; None: that of the inputs, "wide": what that is computed in,
+    # "sum": as ops.sum has it.
     result: str | tuple[str | None, ...] | None = None
     ulp: float = 4.0
     floor: float | Callable[..., Any] = 0.0

@@ -54,7 +54,9 @@ Registered& registered();
 
 /// What the tape keeps for an op's rules; ops that were never declared have no gradient at all.
 struct TapeRule {
-  bool declared = false, differentiable = false, keeps_inputs = false, keeps_outputs = false;
+  bool declared = false, differentiable = false;
+  bool keeps_inputs = false, keeps_output = false,
+       keeps_rest = false;  // rest: outputs but the first
 };
 TapeRule& tape_rule(int op_id);
 bool& grad_enabled() noexcept;  // of this thread

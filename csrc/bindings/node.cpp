@@ -107,8 +107,12 @@ PyObject* get_outputs(PyObject* self, void*) {
     NodeObject* node = as_node(self);
     expect_alive(node);
     py::tuple out(node->outputs.size());
+    const TapeRule& rule = tape_rule(node->op.info().id);
     for (size_t i = 0; i < node->outputs.size(); ++i) {
-      PyObject* item = kept_tensor(node, node->outputs[i], self, int(i), "output", int(i));
+      const bool dropped = i == 0 && rule.keeps_rest && !rule.keeps_output;
+      PyObject* item = dropped
+                           ? Py_NewRef(Py_None)
+                           : kept_tensor(node, node->outputs[i], self, int(i), "output", int(i));
       if (!item) throw py::error_already_set();
       PyTuple_SET_ITEM(out.ptr(), Py_ssize_t(i), item);
     }
@@ -233,7 +237,9 @@ PyGetSetDef kGetSet[] = {
     {"op_id", get_op_id, nullptr, "Row of the op table.", nullptr},
     {"sequence", get_sequence, nullptr, "Nodes made later have larger numbers.", nullptr},
     {"inputs", get_inputs, nullptr, "The inputs as Tensors, if the rule keeps them.", nullptr},
-    {"outputs", get_outputs, nullptr, "The outputs as Tensors, if the rule keeps them.", nullptr},
+    {"outputs", get_outputs, nullptr,
+     "The outputs as Tensors, if the rule keeps them; the first is None if it keeps the rest only.",
+     nullptr},
     {"output", get_output, nullptr, "The first output.", nullptr},
     {"sources", get_sources, nullptr, "For each input: Node, leaf Tensor, or None.", nullptr},
     {"source_outputs", get_source_outputs, nullptr, "Which output of each source.", nullptr},
@@ -297,7 +303,7 @@ PyObject* make_node(OpRef op, std::span<ArrayObject* const> inputs, Outputs& out
     node->inputs.push_back(std::move(k));
   }
   for (int i = 0; i < outputs.size(); ++i)
-    node->outputs.push_back(keep(outputs[i], rule.keeps_outputs));
+    node->outputs.push_back(keep(outputs[i], i == 0 ? rule.keeps_output : rule.keeps_rest));
   return self;
 }
 

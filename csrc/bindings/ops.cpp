@@ -280,10 +280,11 @@ PyMethodDef kApply{
     "Runs a native op: the one door from Python. Inputs are Tensors, arrays, numbers, or "
     "None for\nan optional input; fields are the op's."};
 
-void declare_rule(const std::string& name, bool differentiable, bool inputs, bool outputs) {
+void declare_rule(const std::string& name, bool differentiable, bool inputs, bool output,
+                  bool rest) {
   const OpInfo* row = find_op(name);
   if (!row) raise(ErrorKind::Argument, join("there is no op '", name, "'"));
-  tape_rule(row->id) = {true, differentiable, inputs, outputs};
+  tape_rule(row->id) = {true, differentiable, inputs, output, rest};
 }
 
 /// What tests and documentation read of a row.
@@ -396,7 +397,7 @@ bool to_dims(PyObject* o, Dims& out, const char* what) {
 void bind_ops(py::module_& m) {
   m.add_object("apply", py::reinterpret_steal<py::object>(PyCFunction_New(&kApply, nullptr)));
   m.def("declare_rule", &declare_rule, py::arg("op"), py::arg("differentiable"),
-        py::arg("keeps_inputs"), py::arg("keeps_outputs"));
+        py::arg("keeps_inputs"), py::arg("keeps_output"), py::arg("keeps_rest"));
   m.def("set_grad_enabled", [](bool on) { return std::exchange(grad_enabled(), on); });
   m.def("is_grad_enabled", [] { return grad_enabled(); });
   m.def("op_table", [] {

@@ -31,6 +31,9 @@ Kernel kernel(Tag<MaxPoolGrad>);
 Kernel kernel(Tag<MaxPoolTake>);
 Kernel kernel(Tag<AveragePool>);
 Kernel kernel(Tag<AveragePoolGrad>);
+Kernel kernel(Tag<Normalize>);  // normalization.cpp
+Kernel kernel(Tag<NormalizeGrad>);
+Kernel kernel(Tag<Standardize>);
 Kernel kernel(Tag<Softmax>);  // softmax.cpp
 Kernel kernel(Tag<LogSoftmax>);
 Kernel kernel(Tag<SoftmaxGrad>);

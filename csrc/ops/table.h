@@ -11,6 +11,7 @@
 #include "ops/index.h"
 #include "ops/manipulation.h"
 #include "ops/matmul.h"
+#include "ops/normalization.h"
 #include "ops/order.h"
 #include "ops/pool.h"
 #include "ops/random.h"
@@ -33,6 +34,7 @@ using OpTable =
            TypeList<MaxPool, MaxPoolGrad, MaxPoolTake, AveragePool, AveragePoolGrad>,
            TypeList<Softmax, LogSoftmax, SoftmaxGrad, LogSoftmaxGrad, Crossentropy,
                     CrossentropyGrad, SparseCrossentropy, SparseCrossentropyGrad>,
+           TypeList<Normalize, NormalizeGrad, Standardize>,
            TypeList<Reshape, Transpose, BroadcastTo, Slice, Split, Concatenate, SliceGrad,
                     SliceUpdate, Full, Arange>,
            TypeList<Take, TakeGrad, TakeAlongAxis, TakeAlongAxisGrad, ScatterUpdate, OneHot>,

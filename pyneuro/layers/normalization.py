@@ -187,22 +187,24 @@ class BatchNormalization(_Normalization):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalize; `mask`, of the input's shape without channels, says what counts as data."""
         axis = self.axis % len(inputs.shape)
-        if training and self.trainable:
-            mean, variance = self._batch_moments(inputs, axis, mask)
-            for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                kept = moving * self.momentum
-                moving.assign(kept + ops.cast(now.detach(), moving.dtype) * (1 - self.momentum))
+        learned = {"offset": self.beta, "scale": self.gamma, "epsilon": self.epsilon}
+        if not training or not self.trainable:
+            return ops.batch_normalization(
+                inputs, self.moving_mean, self.moving_variance, axis, **learned
+            )
+        if mask is None:
+            y, mean, variance = ops.batch_moments_normalization(inputs, axis, **learned)
         else:
-            mean, variance = self.moving_mean, self.moving_variance
-        return ops.batch_normalization(
-            inputs, mean, variance, axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
-        )
+            mean, variance = self._masked_moments(inputs, axis, mask)
+            y = ops.batch_normalization(inputs, mean, variance, axis, **learned)
+        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            kept = moving * self.momentum
+            moving.assign(kept + ops.cast(now.detach(), moving.dtype) * (1 - self.momentum))
+        return y
 
-    def _batch_moments(self, inputs: Any, axis: int, mask: Any) -> tuple[Any, Any]:
+    def _masked_moments(self, inputs: Any, axis: int, mask: Any) -> tuple[Any, Any]:
         over = tuple(i for i in range(len(inputs.shape)) if i != axis)
         x = ops.cast(inputs, self.variable_dtype)
-        if mask is None:
-            return ops.moments(x, over)
         counts = ops.expand_dims(ops.cast(mask, x.dtype), axis)
         while len(counts.shape) < len(x.shape):
             counts = ops.expand_dims(counts, -1)
@@ -369,18 +371,10 @@ class GroupNormalization(_Normalization):
 
     def call(self, inputs: Any) -> Any:
         """Normalize each group of each sample."""
-        shape, axis = inputs.shape, self.axis % len(inputs.shape)
-        channels = shape[axis]
-        groups = channels if self.groups == -1 else self.groups
-        x = ops.reshape(inputs, (*shape[:axis], groups, channels // groups, *shape[axis + 1 :]))
-        over = tuple(i for i in range(1, len(x.shape)) if i != axis)
-        y = ops.reshape(ops.layer_normalization(x, axis=over, epsilon=self.epsilon), shape)
-        spread = tuple(channels if i == axis else 1 for i in range(len(shape)))
-        if self.gamma is not None:
-            y = y * ops.cast(ops.reshape(self.gamma, spread), y.dtype)
-        if self.beta is not None:
-            y = y + ops.cast(ops.reshape(self.beta, spread), y.dtype)
-        return y
+        groups = inputs.shape[self.axis] if self.groups == -1 else self.groups
+        return ops.group_normalization(
+            inputs, groups, self.gamma, self.beta, axis=self.axis, epsilon=self.epsilon
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

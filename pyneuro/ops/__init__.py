@@ -175,7 +175,9 @@ from .matmul import (
     tensordot,
 )
 from .normalization import (
+    batch_moments_normalization,
     batch_normalization,
+    group_normalization,
     layer_normalization,
     moments,
     rms_normalization,
@@ -228,6 +230,7 @@ __all__ = [
     "argmin",
     "array",
     "average_pool",
+    "batch_moments_normalization",
     "batch_normalization",
     "binary_crossentropy",
     "broadcast_to",
@@ -267,6 +270,7 @@ __all__ = [
     "get_item",
     "greater",
     "greater_equal",
+    "group_normalization",
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",

@@ -179,5 +179,5 @@ def _by_key(op: str, field: str) -> Callable[[Any, Any], Sequence[Tensor | None]
     return rule
 
 
-declare_gradient("custom", variadic=_by_key("custom", "vtable"), keeps="inputs output")
-declare_gradient("host_call", variadic=_by_key("host_call", "callback"), keeps="inputs output")
+declare_gradient("custom", variadic=_by_key("custom", "vtable"), keeps="inputs output rest")
+declare_gradient("host_call", variadic=_by_key("host_call", "callback"), keeps="inputs output rest")

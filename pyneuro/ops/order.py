@@ -45,7 +45,7 @@ def _sort_gradient(node: Any, g: Any) -> Tensor:
     return apply("take_along_axis_grad", g[0], node.outputs[1], axis=axis, size=size)
 
 
-gradient("sort", _sort_gradient, keeps="output")
+gradient("sort", _sort_gradient, keeps="rest")
 
 
 @public

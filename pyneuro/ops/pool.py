@@ -133,7 +133,7 @@ gradient(
     lambda node, g: apply(
         "max_pool_grad", g[0], node.outputs[1], size=_space(node, 0), **_geometry(node)
     ),
-    keeps="output",
+    keeps="rest",
 )
 gradient(
     "max_pool_grad",
