@@ -12,6 +12,7 @@ import numpy as np
 import references as ref
 from cases_conv import CONV
 from cases_index import ORDERING
+from cases_image import IMAGE
 from cases_memory import MEMORY
 from cases_normalization import NORMALIZATION
 from cases_pool import POOL
@@ -412,7 +413,7 @@ MATMUL = Case(
 
 
 CASES = (
-    *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL, *NORMALIZATION, *MEMORY,
+    *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL, *NORMALIZATION, *IMAGE, *MEMORY,
     *ORDERING,
     *STATE, *UPDATES,
 )  # fmt: skip

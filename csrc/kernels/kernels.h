@@ -34,6 +34,8 @@ Kernel kernel(Tag<AveragePoolGrad>);
 Kernel kernel(Tag<Normalize>);  // normalization.cpp
 Kernel kernel(Tag<NormalizeGrad>);
 Kernel kernel(Tag<Standardize>);
+Kernel kernel(Tag<Resample>);  // image.cpp
+Kernel kernel(Tag<ResampleGrad>);
 Kernel kernel(Tag<Softmax>);  // softmax.cpp
 Kernel kernel(Tag<LogSoftmax>);
 Kernel kernel(Tag<SoftmaxGrad>);

@@ -19,6 +19,7 @@ template <class T> class LineSource {
         size_(static_cast<int>(size_of(v.dtype))),
         convert_(size_of(v.dtype) == sizeof(T) ? nullptr : converter(v.dtype, DType::Float32)) {}
   explicit LineSource(const T* data) : data_(reinterpret_cast<const char*>(data)) {}
+  bool in_place() const { return convert_ == nullptr; }
   /// The n elements from element `first` on; valid until the next call.
   const T* line(int64_t first, int64_t n) {
     if (convert_ == nullptr) return reinterpret_cast<const T*>(data_) + first;

@@ -8,6 +8,7 @@
 #include "ops/conv.h"
 #include "ops/custom.h"
 #include "ops/elementwise.h"
+#include "ops/image.h"
 #include "ops/index.h"
 #include "ops/manipulation.h"
 #include "ops/matmul.h"
@@ -34,7 +35,7 @@ using OpTable =
            TypeList<MaxPool, MaxPoolGrad, MaxPoolTake, AveragePool, AveragePoolGrad>,
            TypeList<Softmax, LogSoftmax, SoftmaxGrad, LogSoftmaxGrad, Crossentropy,
                     CrossentropyGrad, SparseCrossentropy, SparseCrossentropyGrad>,
-           TypeList<Normalize, NormalizeGrad, Standardize>,
+           TypeList<Normalize, NormalizeGrad, Standardize>, TypeList<Resample, ResampleGrad>,
            TypeList<Reshape, Transpose, BroadcastTo, Slice, Split, Concatenate, SliceGrad,
                     SliceUpdate, Full, Arange>,
            TypeList<Take, TakeGrad, TakeAlongAxis, TakeAlongAxisGrad, ScatterUpdate, OneHot>,

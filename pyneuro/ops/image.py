@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd import gradient
 from ..errors import ArgumentError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply
@@ -226,12 +227,41 @@ def _resized(x: Tensor, axis: int, size: int, interpolation: str, antialias: boo
         y: Tensor = apply("take", x, tensor(places), axis=axis)
         return y
     x = floating(x)
-    weights = tensor(_weights(n, size, interpolation, antialias)).astype(x.dtype)
-    order = [i for i in range(x.ndim) if i != axis] + [axis]
-    product = apply("matmul", apply("transpose", x, axes=tuple(order)), weights, transpose_b=True)
-    back = tuple(order.index(i) for i in range(x.ndim))
-    moved: Tensor = apply("transpose", product, axes=back)
+    runs = _runs(_weights(n, size, interpolation, antialias))
+    resampled: Tensor = apply("resample", x, *_tensors(runs, x.dtype), axis=axis)
+    return resampled
+
+
+def _runs(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[size, taps] and where each row's run begins, of [size, n]: the part that is not 0."""
+    size, n = weights.shape
+    there = weights != 0
+    first = np.where(there.any(axis=1), there.argmax(axis=1), 0)
+    last = np.where(there.any(axis=1), n - there[:, ::-1].argmax(axis=1), 0)
+    taps = int((last - first).max(initial=0))
+    first = np.minimum(first, n - taps)
+    return np.take_along_axis(weights, first[:, None] + np.arange(taps), axis=1), first
+
+
+def _tensors(runs: tuple[np.ndarray, np.ndarray], dtype: str) -> tuple[Tensor, Tensor]:
+    wide = "float64" if dtype == "float64" else "float32"
+    return tensor(runs[0].astype(wide)), tensor(runs[1].astype("int32"))
+
+
+def _like(op: str, node: Any, g: Tensor, **fields: Any) -> Tensor:
+    moved: Tensor = apply(op, g, *node.inputs[1:], axis=node.fields["axis"], **fields)
     return moved
+
+
+gradient(
+    "resample",
+    lambda node, g: _like(
+        "resample_grad", node, g, size=node.input_specs[0][0][node.fields["axis"]]
+    ),
+    None,
+    None,
+)
+gradient("resample_grad", lambda node, h: _like("resample", node, h), None, None)
 
 
 @functools.lru_cache(maxsize=64)
