@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import references as ref
 from cases_conv import CONV
-from cases_index import ORDERING
 from cases_image import IMAGE
+from cases_index import ORDERING
 from cases_memory import MEMORY
 from cases_normalization import NORMALIZATION
 from cases_pool import POOL

@@ -53,6 +53,11 @@ def tensors(case: Case, sample: Sample, arrays: Sequence[Any]) -> list[Tensor]:
     return given
 
 
+def call(case: Case, *inputs: Any, **fields: Any) -> Any:
+    """The op, or the function that a composition is."""
+    return case.call(*inputs, **fields) if case.call else apply(case.op, *inputs, **fields)
+
+
 def as_list(outputs: Any) -> list[Tensor]:
     return [] if outputs is None else list(outputs) if isinstance(outputs, tuple) else [outputs]
 
@@ -60,7 +65,7 @@ def as_list(outputs: Any) -> list[Tensor]:
 def run(case: Case, sample: Sample, arrays: Sequence[Any], dtype: str) -> list[np.ndarray]:
     """The outputs, or what the variables hold afterwards."""
     given = tensors(case, sample, arrays)
-    outputs = as_list(apply(case.op, *given, **fields_of(case, sample, dtype)))
+    outputs = as_list(call(case, *given, **fields_of(case, sample, dtype)))
     state = [given[i] for i in written(case, sample, len(given))]
     return [np.array(t.numpy()) for t in (state or outputs)]
 
@@ -224,7 +229,7 @@ def check_meta(case: Case, dtype: str) -> None:
         fields = fields_of(case, sample, dtype)
         with device.device("meta"):
             given = [meta_like(convert(a)) for a in arrays]
-            got = as_list(apply(case.op, *given, **fields))
+            got = as_list(call(case, *given, **fields))
         assert all(t.device == "meta" for t in got)
         expected = [result_dtype(case, sample, dtype, i) for i in range(len(wanted))]
         specs = [] if case.writes else [(w.shape, e) for w, e in zip(wanted, expected, strict=True)]
@@ -245,7 +250,7 @@ def check_replay(case: Case, dtype: str) -> None:
 
 def replayed(case: Case, sample: Sample, dtype: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
     fields = fields_of(case, sample, dtype)
-    program = record(lambda *xs: apply(case.op, *xs, **fields), draw(case, sample, dtype))
+    program = record(lambda *xs: call(case, *xs, **fields), draw(case, sample, dtype))
     others = draw(case, sample, dtype, again=1)
     outputs = as_list(program.replay(others))
     return [t.numpy() for t in outputs], run(case, sample, others, dtype)
@@ -257,9 +262,9 @@ def replayed_writes(
     """Two steps: recorded and replayed, and both eagerly, from the same state."""
     arrays, fields = draw(case, sample, dtype), fields_of(case, sample, dtype)
     one, two = tensors(case, sample, arrays), tensors(case, sample, arrays)
-    record(lambda: apply(case.op, *one, **fields), []).replay([])
+    record(lambda: call(case, *one, **fields), []).replay([])
     for _ in range(2):
-        apply(case.op, *two, **fields)
+        call(case, *two, **fields)
     places = written(case, sample, len(arrays))
     return [one[i].numpy() for i in places], [two[i].numpy() for i in places]
 
@@ -267,7 +272,7 @@ def replayed_writes(
 def check_bad(case: Case) -> None:
     """Bad calls raise the typed error, whose message names the op and what came."""
     for bad in case.bad:
-        said = error_of(lambda b=bad: apply(case.op, *b.inputs, **b.fields))
+        said = error_of(lambda b=bad: call(case, *b.inputs, **b.fields))
         assert type(said) is getattr(errors, bad.error), f"{case.op} {bad}: {said!r}"
         assert re.search(bad.says, str(said)), f"{case.op} {bad}: {said}"
         assert len(str(said)) <= 600, f"{case.op} {bad}: {said}"
@@ -293,7 +298,7 @@ def gradients(
     given = tensors(case, sample, arrays)
     for i in wrt:
         given[i].requires_grad = True
-    outputs = as_list(apply(case.op, *given, **fields_of(case, sample, "float64")))
+    outputs = as_list(call(case, *given, **fields_of(case, sample, "float64")))
     floating = [i for i, y in enumerate(outputs) if y.dtype == "float64"]
     found = autograd.grad(
         [outputs[i] for i in floating],
@@ -369,7 +374,7 @@ def second_gradients(
     targets = [given[i] for i in wrt] + begin
     for t in targets:
         t.requires_grad = True
-    outputs = as_list(apply(case.op, *given, **fields_of(case, sample, "float64")))
+    outputs = as_list(call(case, *given, **fields_of(case, sample, "float64")))
     floating = [i for i, y in enumerate(outputs) if y.dtype == "float64"]
     first = autograd.grad(
         [outputs[i] for i in floating],

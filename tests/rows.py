@@ -80,6 +80,7 @@ class Case:
     writes: Callable[[dict[str, Any], int], list[int]] | None = None  # inputs that are Variables
     dtype_field: bool = False
     bad: tuple[Bad, ...] = ()
+    call: Callable[..., Any] | None = None  # a public function made of several ops, not a single op
 
 
 def sample(*shapes: tuple[int, ...], low: float = -3.0, high: float = 3.0, **fields: Any) -> Sample:

@@ -8,12 +8,14 @@ from typing import Any
 import checks
 import pytest
 from cases import CASES
+from cases_composed import COMPOSED
 from rows import Case
 
 from pyneuro import autograd, device
 
-PAIRS = [(case, dtype) for case in CASES for dtype in case.dtypes]
-SMOOTH = [case for case in CASES if case.differentiable]
+ALL = (*CASES, *COMPOSED)
+PAIRS = [(case, dtype) for case in ALL for dtype in case.dtypes]
+SMOOTH = [case for case in ALL if case.differentiable]
 LARGE = [(case, dtype) for case, dtype in PAIRS if case.large and dtype in ("float32", "int64")]
 
 
@@ -80,12 +82,12 @@ def test_rows(case: Case, dtype: str, isa: str) -> None:
     checks.check_rows(case, dtype)
 
 
-@each([(case, case.dtypes[-1]) for case in CASES])
+@each([(case, case.dtypes[-1]) for case in ALL])
 def test_replay(case: Case, dtype: str) -> None:
     checks.check_replay(case, dtype)
 
 
-@each([case for case in CASES if case.bad])
+@each([case for case in ALL if case.bad])
 def test_bad_calls(case: Case) -> None:
     checks.check_bad(case)
 
@@ -119,6 +121,18 @@ def wide(case: Case) -> str:
 def test_a_wrong_kernel_is_caught(case: Case) -> None:
     with device._plant_fault("kernel", case.op), pytest.raises(AssertionError, match="expected"):
         checks.check_reference(case, wide(case))
+
+
+@each(list(COMPOSED))
+def test_a_wrong_composition_is_caught(case: Case) -> None:
+    def wrong(*args: Any, **fields: Any) -> Any:
+        outputs = checks.call(case, *args, **fields)
+        several = isinstance(outputs, tuple)
+        changed = [y * 2 + 1 for y in checks.as_list(outputs)]
+        return tuple(changed) if several else changed[0]
+
+    with pytest.raises(AssertionError, match="expected"):
+        checks.check_reference(dataclasses.replace(case, call=wrong), wide(case))
 
 
 @each([case for case in CASES if case.writes])
