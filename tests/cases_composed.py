@@ -260,7 +260,7 @@ PLACES = (
         result=(None, "int32"),
         ulp=0,
         differentiable=(0,),
-        bad=(Bad((np.ones(3),), {"k": 4}, "ShapeError", "k is 4, but axis -1"),),
+        bad=(Bad((np.ones(3),), {"k": 4}, "ArgumentError", "k is 4, but axis -1"),),
         call=ops.top_k,
     ),
     row(

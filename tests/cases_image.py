@@ -17,7 +17,7 @@ def matrix(weights: np.ndarray, first: np.ndarray, n: int) -> np.ndarray:
 
 
 def along(x: np.ndarray, rows: np.ndarray, axis: int) -> np.ndarray:
-    """Each line of `x` as a column behind `rows`; terms that are not there count as 0 of nothing."""
+    """Each line of `x` as a column behind `rows`, whose zeros take nothing, not even a NaN."""
     lines = np.moveaxis(x, axis, -1)
     there = np.where(rows != 0, rows, np.nan)
     terms = lines[..., None, :] * there
