@@ -234,7 +234,7 @@ def _resized(x: Tensor, axis: int, size: int, interpolation: str, antialias: boo
 
 def _runs(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """[size, taps] and where each row's run begins, of [size, n]: the part that is not 0."""
-    size, n = weights.shape
+    n = weights.shape[1]
     there = weights != 0
     first = np.where(there.any(axis=1), there.argmax(axis=1), 0)
     last = np.where(there.any(axis=1), n - there[:, ::-1].argmax(axis=1), 0)
