@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import references as ref
 from cases_conv import CONV
+from cases_fused import FUSED
 from cases_image import IMAGE
 from cases_index import ORDERING
 from cases_memory import MEMORY
@@ -414,5 +415,5 @@ MATMUL = Case(
 
 CASES = (
     *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL,
-    *NORMALIZATION, *IMAGE, *MEMORY, *ORDERING, *STATE, *UPDATES,
+    *NORMALIZATION, *FUSED, *IMAGE, *MEMORY, *ORDERING, *STATE, *UPDATES,
 )  # fmt: skip

@@ -1,5 +1,7 @@
 // Kernels of the formulas and of where: one dense loop for each formula and dtype of computation;
 // tile.h brings the arrays to it.
+#include "kernels/elementwise.h"
+
 #include "kernels/kernels.h"
 #include "kernels/tile.h"
 #include "simd/math.h"
@@ -158,18 +160,41 @@ DType bits_of(DType dtype) {
   }
 }
 
+constexpr Loops kWhereLoops{&where_loop<int32_t>, &where_loop<int64_t>, &where_loop<int64_t>,
+                            &where_loop<float>, &where_loop<double>};
+
 void where(const Where&, Context& ctx, In in, Out out) noexcept {
-  static constexpr Loops kLoops{&where_loop<int32_t>, &where_loop<int64_t>, &where_loop<int64_t>,
-                                &where_loop<float>, &where_loop<double>};
   View y = out[0], a = in[1], b = in[2];
   if (a.dtype == y.dtype && b.dtype == y.dtype) y.dtype = a.dtype = b.dtype = bits_of(y.dtype);
   const DType lanes = lanes_of(y.dtype);
   const View* arrays[] = {&y, &in[0], &a, &b};
   const DType dtypes[] = {lanes, DType::Bool, lanes, lanes};
-  run_elementwise(ctx, kLoops.of(lanes), arrays, dtypes, 4);
+  run_elementwise(ctx, kWhereLoops.of(lanes), arrays, dtypes, 4);
 }
 
+// ---- loops by row
+// ---------------------------------------------------------------------------------
+
+template <class... Fs> ElementwiseLoop unary_of(TypeList<Fs...>, int index, DType lanes) {
+  constexpr Loops kLoops[] = {unary_loops<Fs>()...};
+  constexpr Result kResults[] = {Fs::result...};
+  return {kLoops[index].of(lanes), kResults[index] == Result::Bool};
+}
+template <class... Fs> ElementwiseLoop binary_of(TypeList<Fs...>, int index, DType lanes) {
+  constexpr Loops kLoops[] = {binary_loops<Fs>()...};
+  constexpr Result kResults[] = {Fs::result...};
+  return {kLoops[index].of(lanes), kResults[index] == Result::Bool};
+}
+template <class... Fs> constexpr int count_of(TypeList<Fs...>) { return sizeof...(Fs); }
+
 }  // namespace
+
+ElementwiseLoop elementwise_loop(int row, DType lanes) {
+  constexpr int kUnary = count_of(formulas::UnaryList{});
+  if (row == op_id<Where>) return {kWhereLoops.of(lanes), false};
+  if (row < kUnary) return unary_of(formulas::UnaryList{}, row, lanes);
+  return binary_of(formulas::BinaryList{}, row - kUnary, lanes);
+}
 
 Kernel unary_kernel(int index) { return unary_row(formulas::UnaryList{}, index); }
 Kernel binary_kernel(int index) { return binary_row(formulas::BinaryList{}, index); }

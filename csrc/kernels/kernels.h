@@ -34,6 +34,7 @@ Kernel kernel(Tag<AveragePoolGrad>);
 Kernel kernel(Tag<Normalize>);  // normalization.cpp
 Kernel kernel(Tag<NormalizeGrad>);
 Kernel kernel(Tag<Standardize>);
+Kernel kernel(Tag<Fused>);     // fused.cpp
 Kernel kernel(Tag<Resample>);  // image.cpp
 Kernel kernel(Tag<ResampleGrad>);
 Kernel kernel(Tag<Softmax>);  // softmax.cpp

@@ -152,7 +152,7 @@ struct Feed {
 struct Elementwise {
   TileLoop loop;
   Tiling tiling;
-  Feed feeds[kMaxArrays];
+  Feed feeds[kTileArrays];
   bool flat;  // every tile is one row
 };
 
@@ -160,9 +160,9 @@ struct Elementwise {
 struct Held { int64_t offset = -1, rows = 0, cols = 0; };
 
 struct Buffers {
-  alignas(64) char tile[kMaxArrays][kBuffer];
+  alignas(64) char tile[kTileArrays][kBuffer];
   alignas(64) char raw[kRawBytes];
-  Held held[kMaxArrays];
+  Held held[kTileArrays];
 };
 
 void load(const Feed& feed, Block from, int64_t rows, int64_t cols, char* buffer, char* raw) {

@@ -13,7 +13,8 @@ namespace pyneuro {
 inline constexpr int64_t kSlice = 16384;
 /// Bytes of one buffered tile.
 inline constexpr int64_t kTileBytes = 4096;
-inline constexpr int kMaxArrays = 4;
+inline constexpr int kMaxArrays = 12;  // of a nest; an elementwise loop has up to kTileArrays
+inline constexpr int kTileArrays = 4;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -93,8 +94,8 @@ void fill_zero(Context& ctx, const View& to);
 /// A tile as an elementwise loop sees it: array 0 is written, the others are read; columns lie side
 /// by side, rows `pitch` elements apart.
 struct Tile {
-  char* data[kMaxArrays];
-  int64_t pitch[kMaxArrays];
+  char* data[kTileArrays];
+  int64_t pitch[kTileArrays];
   int64_t rows, cols;
 };
 using TileLoop = void (*)(const Tile&) noexcept;

@@ -8,6 +8,7 @@
 #include "ops/conv.h"
 #include "ops/custom.h"
 #include "ops/elementwise.h"
+#include "ops/fused.h"
 #include "ops/image.h"
 #include "ops/index.h"
 #include "ops/manipulation.h"
@@ -42,7 +43,7 @@ using OpTable =
            TypeList<Sort, Cumsum, Cumprod, LinearRecurrence>,
            TypeList<RandomUniform, RandomNormal, Dropout>,
            TypeList<Assign, SgdUpdate, AdamUpdate, RmspropUpdate, AdagradUpdate, LionUpdate>,
-           TypeList<Custom, HostCall>>::type;
+           TypeList<Fused>, TypeList<Custom, HostCall>>::type;
 
 inline constexpr int kOpCount = OpTable::size;
 template <class T> inline constexpr int op_id = IndexOf<T, OpTable>::value;

@@ -1,5 +1,6 @@
 #include "plan/executor.h"
 
+#include "plan/fuse.h"
 #include "runtime/allocator.h"
 #include "runtime/thread_pool.h"
 
@@ -33,7 +34,8 @@ class Arena {
 
 }  // namespace
 
-Executor::Executor(Program program) : program_(std::move(program)), placement_(place(program_)) {
+Executor::Executor(Program program)
+    : program_(fuse(std::move(program))), placement_(place(program_)) {
   for (size_t b = 0; b < program_.buffers.size(); ++b)
     if (program_.buffers[b].kind == BufferKind::Output) output_buffers_.push_back(int(b));
   bound_.resize(program_.buffers.size());

@@ -1,0 +1,118 @@
+"""Recorded elementwise ops that follow each other run as one, to the same bits."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyneuro as pn
+from pyneuro import ops
+from pyneuro.capture import record
+from pyneuro.tensor import Tensor
+
+UNARY = ("exp", "tanh", "relu", "negative", "square", "sigmoid")
+BINARY = ("add", "subtract", "multiply", "maximum", "minimum")
+
+
+def check(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    """The recording of a function, which on other values gives an eager run's bits."""
+    program = record(function, list(arrays))
+    for _ in range(2):
+        others = [np.flip(a).copy() for a in arrays]
+        got, wanted = program.replay(others), function(*map(ops.convert_to_tensor, others))
+        for g, w in zip(pn.tree.flatten(got), pn.tree.flatten(wanted), strict=True):
+            assert g.dtype == w.dtype
+            assert g.numpy().tobytes() == w.numpy().tobytes()
+    return program
+
+
+def draw(*shape: int) -> np.ndarray:
+    return np.random.default_rng(len(shape)).uniform(-1, 1, shape).astype("float32")
+
+
+def test_a_chain_is_one_op() -> None:
+    program = check(lambda x, b: ops.relu(ops.tanh(x * 2.0 + b) - x), draw(30, 40), draw(40))
+    assert program.ops == ["fused"]
+    assert program.arena_bytes == 0
+
+
+def test_what_others_read_is_given_out() -> None:
+    def function(x: Tensor) -> Any:
+        a = ops.exp(x)
+        b = a * 2.0
+        return ops.sum(a), b + 1.0, ops.sum(b)
+
+    assert "fused" in check(function, draw(6, 7)).ops
+
+
+def test_views_and_other_shapes_end_a_chain() -> None:
+    def function(x: Tensor) -> Any:
+        a = ops.exp(x) + 1.0
+        b = ops.transpose(a) * a
+        return ops.reshape(b, (-1,)) - 3.0, b[0] + b[1]
+
+    check(function, draw(5, 5))
+
+
+def test_halves_and_integers() -> None:
+    check(lambda x: ops.cast(ops.cast(x, "bfloat16") * 2.0 + 1.0, "float32") * 3.0 + 1.0, draw(9))
+    check(lambda x: (ops.cast(x * 9.0, "int32") + 2) * 3 - 1, draw(9))
+
+
+def test_choices() -> None:
+    def function(x: Tensor, y: Tensor) -> Tensor:
+        larger = x > y
+        return ops.where(larger, x * 2.0, y - 1.0) + ops.cast(ops.logical_not(larger), "float32")
+
+    check(function, draw(20, 30), draw(30))
+
+
+def test_gradients_and_updates() -> None:
+    w = pn.Variable(draw(8, 8))
+
+    def step(x: Tensor) -> Tensor:
+        loss = ops.sum(ops.square(ops.tanh(x @ w) * 2.0 - x))
+        gradient = pn.grad(loss, w)
+        w.assign(w - gradient * 0.01)
+        return loss
+
+    x = draw(8, 8)
+    before = w.numpy().copy()
+    wanted = [step(ops.convert_to_tensor(x)).item() for _ in range(4)]
+    after = w.numpy().copy()
+    w.assign(before)
+    program = record(step, [x])
+    w.assign(before)
+    got = [program.replay([x]).item() for _ in range(4)]
+    assert got == wanted
+    assert w.numpy().tobytes() == after.tobytes()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_programs(seed: int) -> None:
+    """Ops of any order on tensors of several shapes, some of them released early."""
+    rng = np.random.default_rng(seed)
+    shapes = [(6, 10), (6, 10), (10,), (6, 1), ()]
+    choices = [(rng.random(), *rng.integers(0, 1 << 30, 4)) for _ in range(30)]
+
+    def function(*inputs: Tensor) -> Any:
+        held = list(inputs)
+        for share, which, a, b, place in choices:
+            x, y = held[a % len(held)], held[b % len(held)]
+            if share < 0.35:
+                new = getattr(ops, UNARY[which % len(UNARY)])(x)
+            elif share < 0.8:
+                new = getattr(ops, BINARY[which % len(BINARY)])(x, y)
+            elif share < 0.9:
+                new = ops.where(x > 0.1, x, y)
+            else:
+                new = ops.sum(x, axis=-1, keepdims=True) if x.ndim else x + 1.0
+            new = ops.tanh(new)
+            if which % 2:
+                held[place % len(held)] = new
+            else:
+                held.append(new)
+        return tuple(held[-3:])
+
+    check(function, *(draw(*shape) for shape in shapes))
