@@ -1,12 +1,18 @@
 // y and dx of 3 x 3 convolutions by Winograd's algorithm (conv_winograd.h). dx is the convolution
 // of g with the kernel turned by half a turn, channels and filters exchanged.
 //
-// The kernel is transformed once, into panels that the micro-kernel reads in full registers. A task
-// then takes a block of tiles through all: V, the transformed source [36, tiles, channels], M = V U
-// for each of the 36, and the results. Every result is a chain over the channels in order, whatever
-// block its tile is in: the batch and the number of threads change no bit.
+// V is the transformed source [36, tiles, channels], U the transformed kernel, in panels that the
+// micro-kernel reads in full registers, M = V U for each of the 36. Two ways to go:
+//
+//   by tiles    U is made once; a task takes a block of tiles from source to results.
+//   by filters  For kernels whose U would not stay in a cache: V is made once (of some tiles at a
+//               time); a task takes a slice of filters from kernel to results.
+//
+// Every result is the same chain over the channels, in order, either way and whatever block it is
+// in: neither the batch nor the number of threads changes a bit.
 #include "kernels/conv_winograd.h"
 
+#include <cstdlib>
 #include "kernels/gemm_pack.h"
 
 namespace pyneuro {
@@ -14,51 +20,63 @@ namespace {
 
 constexpr int64_t kLanes = Vec<float>::kCount;
 constexpr int64_t kPanel = kWinogradPanel;
-constexpr int64_t kBlockTiles = kMaxRows * (24 / kMaxRows);
-constexpr int64_t kBlockDepth = 512;              // channels of a product at a time
-constexpr int64_t kKernelRows = 32;               // of the kernel's channels, to a task
-constexpr int64_t kMostSlots = 64;                // as many as there may be threads
+constexpr int64_t kKernelRows = 32;  // of the kernel's channels, transformed at a time
+constexpr int64_t kMostSlots = 64;   // as many as there may be threads
 constexpr int64_t kSlotBytes = int64_t{32} << 20;  // of all slots
+
+int64_t tune(const char* name, int64_t value) {
+  const char* t = std::getenv(name);
+  return t ? std::atoll(t) : value;
+}
 
 /// Sizes of y's or dx's computation; all that scratch and run must agree on.
 struct Sizes {
-  bool backward;
+  bool backward, by_filters;
   int64_t channels, filters;  // of source and results
-  int64_t height, width, source_height, source_width, low[2];
-  int64_t panels, v_row, m_row, v_size, m_size;  // elements; sizes of one of the 36
+  int64_t height, width, low[2];
+  int64_t block, slice;                    // tiles, filters at a time
+  int64_t v_row, m_row;                    // elements
+  int64_t v_size, u_size, m_size;          // of one of the 36
   Tiles tiles;
-  int64_t blocks, slots;
-  size_t u, slot, total;  // bytes: where U begins after the zeros, a slot, all
+  int64_t slots;
+  size_t shared, slot, slot_bytes, total;  // where U or V and the slots begin, after the zeros
 };
 
 Sizes make_sizes(const ConvProblem& p) {
+  static const int64_t ubytes = tune("W_U", 10 << 20), blk = tune("W_T", 24), vb = tune("W_V", 16 << 20), sl = tune("W_S", 2);
   Sizes s{};
   s.backward = p.step == ConvStep::InputGrad;
   s.channels = s.backward ? p.filters : p.channels;
   s.filters = s.backward ? p.channels : p.filters;
   const auto& to = s.backward ? p.in : p.out;
-  const auto& from = s.backward ? p.out : p.in;
-  s.height = to[1], s.width = to[2], s.source_height = from[1], s.source_width = from[2];
+  s.height = to[1], s.width = to[2];
   for (int d = 0; d < 2; ++d) s.low[d] = s.backward ? 2 - p.low[d + 1] : p.low[d + 1];
-  s.panels = ceil_div(s.filters, kPanel);
-  s.v_row = round_up(s.channels, kLanes) + kApart, s.m_row = s.panels * kPanel + kApart;
-  s.v_size = kBlockTiles * s.v_row, s.m_size = kBlockTiles * s.m_row;
   s.tiles = make_tiles(p.batch, s.height, s.width);
-  s.blocks = ceil_div(s.tiles.count, kBlockTiles);
-  s.slot = sizeof(float) * static_cast<size_t>(kProducts * (s.v_size + s.m_size));
-  s.slots = larger(4, smaller(kMostSlots, kSlotBytes / static_cast<int64_t>(s.slot)));
-  s.slots = smaller(s.slots, s.blocks);
-  s.u = sizeof(float) * static_cast<size_t>(round_up(s.channels, 16));
-  s.total = s.u + sizeof(float) * static_cast<size_t>(kProducts * s.panels * kPanel * s.channels);
-  s.total += static_cast<size_t>(s.slots) * s.slot;
+  const auto bytes = [](int64_t n) { return sizeof(float) * static_cast<size_t>(round_up(n, 16)); };
+  const int64_t width = round_up(s.filters, kPanel);
+  s.by_filters = kProducts * width * s.channels * 4 > ubytes;
+  s.v_row = round_up(s.channels, kLanes) + kApart;
+  s.block = s.by_filters ? balanced(s.tiles.count, larger(48, vb / (kProducts * s.v_row * 4)), 1) : kMaxRows * (blk / kMaxRows);
+  s.slice = s.by_filters ? sl * kPanel : width;
+  s.m_row = s.slice + kApart;
+  s.v_size = s.block * s.v_row, s.u_size = s.slice * s.channels, s.m_size = s.block * s.m_row;
+  const size_t v = bytes(kProducts * s.v_size), u = bytes(kProducts * s.u_size);
+  s.shared = bytes(s.channels);
+  s.slot = s.shared + (s.by_filters ? v : u);
+  s.slot_bytes = (s.by_filters ? u : v) + bytes(kProducts * s.m_size);
+  s.slots = smaller(kMostSlots, larger(4, kSlotBytes / static_cast<int64_t>(s.slot_bytes)));
+  s.slots = smaller(s.slots, s.by_filters ? ceil_div(s.filters, s.slice)
+                                          : ceil_div(s.tiles.count, s.block));
+  s.total = s.slot + static_cast<size_t>(s.slots) * s.slot_bytes;
   return s;
 }
 
-/// A part of U = G g G^T as [36, panels, channels, kPanel]: a panel, channels [begin, end).
-void transform_kernel(const ConvProblem& p, const Sizes& s, const float* kernel, int64_t panel,
+/// A part of U = G g G^T as [36, panels, channels, kPanel]: the panel of filters from j on,
+/// channels [begin, end).
+void transform_kernel(const ConvProblem& p, const Sizes& s, const float* kernel, int64_t j,
                       int64_t begin, int64_t end, float* u) {
   alignas(64) float taps[9][kKernelRows * kPanel];
-  const int64_t j = panel * kPanel, width = smaller(kPanel, s.filters - j), rows = end - begin;
+  const int64_t width = smaller(kPanel, s.filters - j), rows = end - begin;
   for (int tap = 0; tap < 9; ++tap) {
     if (s.backward)
       pack_transposed(taps[tap], kPanel, kernel + ((8 - tap) * p.channels + j) * p.filters + begin,
@@ -67,14 +85,12 @@ void transform_kernel(const ConvProblem& p, const Sizes& s, const float* kernel,
       pack_rows(taps[tap], kPanel, kernel + (tap * p.channels + begin) * p.filters + j, p.filters,
                 rows, width, kPanel);
   }
-  float* const to = u + (panel * s.channels + begin) * kPanel;
-  const int64_t product = s.panels * s.channels * kPanel;
   const int64_t live = round_up(width, kLanes);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = r * kPanel; i < r * kPanel + live; i += kLanes)
       transform<KernelLine>([&](int a, int b) { return simd::load(&taps[3 * a + b][i]); },
                             [&](int a, int b, Vec<float> value) {
-                              simd::store(to + (6 * a + b) * product + i, value);
+                              simd::store(u + (6 * a + b) * s.u_size + i, value);
                             });
 }
 
@@ -92,43 +108,107 @@ void transform_source(const Sizes& s, const Pictures& source, int64_t tile, cons
   });
 }
 
-/// M = V U for a block of tiles.
-void multiply(const Sizes& s, int64_t tiles, const float* v, const float* u, float* m) {
+/// M = V U for some tiles and filters.
+void multiply(const Sizes& s, int64_t tiles, int64_t filters, const float* v, const float* u,
+              float* m) {
+  static const int64_t kd = tune("W_K", 512);
   const int64_t strips = ceil_div(tiles, kMaxRows);
+  const int64_t depth = balanced(s.channels, kd, 8);
   MicroTile<float> tile{};
   tile.a_row = s.v_row, tile.a_k = 1;
   tile.b_k = kPanel;
   tile.c_row = s.m_row;
   for (int64_t product = 0; product < kProducts; ++product)
-    for (int64_t panel = 0; panel < s.panels; ++panel)
-      for (int64_t k = 0; k < s.channels; k += kBlockDepth) {
-        tile.k = smaller(kBlockDepth, s.channels - k);
-        tile.b = u + ((product * s.panels + panel) * s.channels + k) * kPanel;
+    for (int64_t j = 0; j < filters; j += kPanel)
+      for (int64_t k = 0; k < s.channels; k += depth) {
+        tile.k = smaller(depth, s.channels - k);
+        tile.b = u + product * s.u_size + j * s.channels + k * kPanel;
         tile.add = k > 0;
-        tile.cols = static_cast<int>(smaller(kPanel, s.filters - panel * kPanel));
+        tile.cols = static_cast<int>(smaller(kPanel, filters - j));
         for (int64_t i = 0; i < strips; ++i) {
           const int64_t row = tiles * i / strips, rows = tiles * (i + 1) / strips - row;
           tile.a = v + product * s.v_size + row * s.v_row + k;
-          tile.c = m + product * s.m_size + row * s.m_row + panel * kPanel;
+          tile.c = m + product * s.m_size + row * s.m_row + j;
           micro_kernel<float>(static_cast<int>(rows), tile.cols > kLanes ? 2 : 1)(tile);
         }
       }
 }
 
-/// The results of one tile; `m` is its row in the first of the 36.
-void transform_results(const Sizes& s, int64_t tile, const float* m, const float* bias, float* to) {
+/// The results of one tile for the filters [j, j + count); `m` is its row in the first of the 36.
+void transform_results(const Sizes& s, int64_t tile, int64_t j, int64_t count, const float* m,
+                       const float* bias, float* to) {
   const int64_t top = s.tiles.top(tile), left = s.tiles.left(tile);
   const int64_t rows = smaller(kSide, s.height - top), cols = smaller(kSide, s.width - left);
-  to += ((s.tiles.image(tile) * s.height + top) * s.width + left) * s.filters;
-  for_channels(s.filters, [&](int64_t c, auto lanes) {
-    const Vec<float> start = bias != nullptr ? load_lanes(bias + c, lanes) : Vec<float>(0.0f);
+  to += ((s.tiles.image(tile) * s.height + top) * s.width + left) * s.filters + j;
+  for_channels(count, [&](int64_t c, auto lanes) {
+    const Vec<float> start = bias != nullptr ? load_lanes(bias + j + c, lanes) : Vec<float>(0.0f);
     transform<ResultLine>(
-        [&](int i, int j) { return simd::load(m + (6 * i + j) * s.m_size + c); },
-        [&](int i, int j, Vec<float> value) {
-          if (i < rows && j < cols)
-            store_lanes(to + (i * s.width + j) * s.filters + c, value + start, lanes);
+        [&](int a, int b) { return simd::load(m + (6 * a + b) * s.m_size + c); },
+        [&](int a, int b, Vec<float> value) {
+          if (a < rows && b < cols)
+            store_lanes(to + (a * s.width + b) * s.filters + c, value + start, lanes);
         });
   });
+}
+
+/// What tasks share.
+struct Work {
+  const ConvProblem& p;
+  const Sizes s;
+  Pictures source;
+  const float *kernel, *bias, *zeros;
+  float *shared, *to;
+  char* slots;
+
+  float* slot(int64_t i) const {
+    return reinterpret_cast<float*>(slots + static_cast<size_t>(i) * s.slot_bytes);
+  }
+};
+
+void run_by_tiles(Context& ctx, const Work& w) {
+  const Sizes& s = w.s;
+  const int64_t parts = ceil_div(s.channels, kKernelRows);
+  ctx.parallel_for(ceil_div(s.filters, kPanel) * parts, [&](int64_t task) {
+    const int64_t j = task / parts * kPanel, begin = task % parts * kKernelRows;
+    transform_kernel(w.p, s, w.kernel, j, begin, smaller(s.channels, begin + kKernelRows),
+                     w.shared + j * s.channels + begin * kPanel);
+  });
+  Counter blocks(ceil_div(s.tiles.count, s.block));
+  ctx.parallel_for(s.slots, [&](int64_t slot) {
+    float *const v = w.slot(slot), *const m = v + kProducts * s.v_size;
+    for (int64_t block; blocks.next(block);) {
+      const int64_t first = block * s.block, tiles = smaller(s.block, s.tiles.count - first);
+      for (int64_t t = 0; t < tiles; ++t)
+        transform_source(s, w.source, first + t, w.zeros, v + t * s.v_row);
+      multiply(s, tiles, s.filters, v, w.shared, m);
+      for (int64_t t = 0; t < tiles; ++t)
+        transform_results(s, first + t, 0, s.filters, m + t * s.m_row, w.bias, w.to);
+    }
+  });
+}
+
+void run_by_filters(Context& ctx, const Work& w) {
+  const Sizes& s = w.s;
+  for (int64_t first = 0; first < s.tiles.count; first += s.block) {
+    const int64_t tiles = smaller(s.block, s.tiles.count - first);
+    ctx.parallel_for(tiles, [&](int64_t t) {
+      transform_source(s, w.source, first + t, w.zeros, w.shared + t * s.v_row);
+    });
+    Counter slices(ceil_div(s.filters, s.slice));
+    ctx.parallel_for(s.slots, [&](int64_t slot) {
+      float *const u = w.slot(slot), *const m = u + kProducts * s.u_size;
+      for (int64_t slice; slices.next(slice);) {
+        const int64_t j = slice * s.slice, filters = smaller(s.slice, s.filters - j);
+        for (int64_t i = 0; i < filters; i += kPanel)
+          for (int64_t c = 0; c < s.channels; c += kKernelRows)
+            transform_kernel(w.p, s, w.kernel, j + i, c, smaller(s.channels, c + kKernelRows),
+                             u + i * s.channels + c * kPanel);
+        multiply(s, tiles, filters, w.shared, u, m);
+        for (int64_t t = 0; t < tiles; ++t)
+          transform_results(s, first + t, j, filters, m + t * s.m_row, w.bias, w.to);
+      }
+    });
+  }
 }
 
 void run_products(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
@@ -136,32 +216,20 @@ void run_products(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
   char* scratch = static_cast<char*>(ctx.scratch());
   float* const zeros = reinterpret_cast<float*>(scratch);
   for (int64_t i = 0; i < s.channels; ++i) zeros[i] = 0;
-  float* const u = reinterpret_cast<float*>(scratch + s.u);
-  char* const slots =
-      scratch + s.u + sizeof(float) * static_cast<size_t>(kProducts * s.panels * kPanel * s.channels);
-  const int64_t parts = ceil_div(s.channels, kKernelRows);
-  ctx.parallel_for(s.panels * parts, [&](int64_t task) {
-    const int64_t begin = task % parts * kKernelRows;
-    transform_kernel(p, s, static_cast<const float*>(x.b), task / parts, begin,
-                     smaller(s.channels, begin + kKernelRows), u);
-  });
-  const Pictures source{static_cast<const float*>(x.a), s.source_height, s.source_width,
-                        s.channels};
-  Counter blocks(s.blocks);
-  ctx.parallel_for(s.slots, [&](int64_t slot) {
-    float* const v = reinterpret_cast<float*>(slots + static_cast<size_t>(slot) * s.slot);
-    float* const m = v + kProducts * s.v_size;
-    for (int64_t block; blocks.next(block);) {
-      const int64_t first = block * kBlockTiles;
-      const int64_t tiles = smaller(kBlockTiles, s.tiles.count - first);
-      for (int64_t t = 0; t < tiles; ++t)
-        transform_source(s, source, first + t, zeros, v + t * s.v_row);
-      multiply(s, tiles, v, u, m);
-      for (int64_t t = 0; t < tiles; ++t)
-        transform_results(s, first + t, m + t * s.m_row, static_cast<const float*>(x.bias),
-                          static_cast<float*>(x.c));
-    }
-  });
+  const Work work{p,
+                  s,
+                  make_pictures(x.a, s.backward ? p.out : p.in, s.channels,
+                                s.height + 2 - s.low[0], s.width + 2 - s.low[1]),
+                  static_cast<const float*>(x.b),
+                  static_cast<const float*>(x.bias),
+                  zeros,
+                  reinterpret_cast<float*>(scratch + s.shared),
+                  static_cast<float*>(x.c),
+                  scratch + s.slot};
+  if (s.by_filters)
+    run_by_filters(ctx, work);
+  else
+    run_by_tiles(ctx, work);
 }
 
 // ---- the entry ----------------------------------------------------------------------------------

@@ -116,11 +116,17 @@ inline constexpr int64_t kApart = 16;
 
 constexpr int64_t round_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
 
-/// Pictures as [batch, height, width, channels].
+/// Pictures as [batch, height, width, channels], of which only what lies above `bottom` and left of
+/// `right` is read: the rest takes part in no result, though it may lie in a tile.
 struct Pictures {
   const float* data;
-  int64_t height, width, channels;
+  int64_t height, width, channels, bottom, right;
 };
+inline Pictures make_pictures(const void* data, const int64_t (&size)[3], int64_t channels,
+                              int64_t bottom, int64_t right) {
+  return {static_cast<const float*>(data), size[1], size[2], channels, smaller(bottom, size[1]),
+          smaller(right, size[2])};
+}
 
 /// How pictures of results are cut in tiles.
 struct Tiles {
@@ -139,11 +145,11 @@ template <int kSize>
 inline void find_pixels(const Pictures& from, int64_t image, int64_t top, int64_t left,
                         const float* zeros, const float* (&at)[kSize][kSize]) {
   for (int64_t i = 0; i < kSize; ++i) {
-    const bool row_inside = top + i >= 0 && top + i < from.height;
+    const bool row_inside = top + i >= 0 && top + i < from.bottom;
     const float* row =
         from.data + ((image * from.height + top + i) * from.width + left) * from.channels;
     for (int64_t j = 0; j < kSize; ++j) {
-      const bool inside = row_inside && left + j >= 0 && left + j < from.width;
+      const bool inside = row_inside && left + j >= 0 && left + j < from.right;
       at[i][j] = inside ? row + j * from.channels : zeros;
     }
   }

@@ -121,8 +121,9 @@ void run_winograd_kernel_grad(Context& ctx, const ConvProblem& p, const ConvOper
   float* const v = reinterpret_cast<float*>(scratch + s.v);
   float* const w = reinterpret_cast<float*>(scratch + s.w);
   float* const sums = reinterpret_cast<float*>(scratch + s.sums);
-  const Pictures pictures{static_cast<const float*>(x.a), p.in[1], p.in[2], p.channels};
-  const Pictures grads{static_cast<const float*>(x.b), p.out[1], p.out[2], p.filters};
+  const Pictures pictures =
+      make_pictures(x.a, p.in, p.channels, p.out[1] + 2 - p.low[1], p.out[2] + 2 - p.low[2]);
+  const Pictures grads = make_pictures(x.b, p.out, p.filters, p.out[1], p.out[2]);
   const int64_t slices = s.row_slices * s.col_slices;
   for (int64_t first = 0; first < s.tiles.count; first += s.chunk) {
     const int64_t tiles = smaller(s.chunk, s.tiles.count - first);
