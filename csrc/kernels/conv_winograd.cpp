@@ -12,7 +12,6 @@
 // in: neither the batch nor the number of threads changes a bit.
 #include "kernels/conv_winograd.h"
 
-#include <cstdlib>
 #include "kernels/gemm_pack.h"
 
 namespace pyneuro {
@@ -22,12 +21,12 @@ constexpr int64_t kLanes = Vec<float>::kCount;
 constexpr int64_t kPanel = kWinogradPanel;
 constexpr int64_t kKernelRows = 32;  // of the kernel's channels, transformed at a time
 constexpr int64_t kMostSlots = 64;   // as many as there may be threads
+constexpr int64_t kMostKernel = int64_t{10} << 20;  // bytes of U that stay in a cache
+constexpr int64_t kMostSource = int64_t{16} << 20;  // bytes of V at a time
+constexpr int64_t kFewTiles = 64;   // give few tasks
+constexpr int64_t kSlices = 4;      // of filters, that give enough
+constexpr int64_t kBlockDepth = 512;               // channels of a product at a time
 constexpr int64_t kSlotBytes = int64_t{32} << 20;  // of all slots
-
-int64_t tune(const char* name, int64_t value) {
-  const char* t = std::getenv(name);
-  return t ? std::atoll(t) : value;
-}
 
 /// Sizes of y's or dx's computation; all that scratch and run must agree on.
 struct Sizes {
@@ -43,7 +42,6 @@ struct Sizes {
 };
 
 Sizes make_sizes(const ConvProblem& p) {
-  static const int64_t ubytes = tune("W_U", 10 << 20), blk = tune("W_T", 24), vb = tune("W_V", 16 << 20), sl = tune("W_S", 2);
   Sizes s{};
   s.backward = p.step == ConvStep::InputGrad;
   s.channels = s.backward ? p.filters : p.channels;
@@ -53,13 +51,21 @@ Sizes make_sizes(const ConvProblem& p) {
   for (int d = 0; d < 2; ++d) s.low[d] = s.backward ? 2 - p.low[d + 1] : p.low[d + 1];
   s.tiles = make_tiles(p.batch, s.height, s.width);
   const auto bytes = [](int64_t n) { return sizeof(float) * static_cast<size_t>(round_up(n, 16)); };
-  const int64_t width = round_up(s.filters, kPanel);
-  s.by_filters = kProducts * width * s.channels * 4 > ubytes;
-  s.v_row = round_up(s.channels, kLanes) + kApart;
-  s.block = s.by_filters ? balanced(s.tiles.count, larger(48, vb / (kProducts * s.v_row * 4)), 1) : kMaxRows * (blk / kMaxRows);
-  s.slice = s.by_filters ? sl * kPanel : width;
-  s.m_row = s.slice + kApart;
-  s.v_size = s.block * s.v_row, s.u_size = s.slice * s.channels, s.m_size = s.block * s.m_row;
+  const int64_t size = sizeof(float), width = round_up(s.filters, kPanel);
+  const bool few = s.tiles.count <= kFewTiles && s.filters >= kSlices * kPanel;
+  s.by_filters = few || kProducts * width * s.channels * size > kMostKernel;
+  s.v_row = odd_lines(s.channels);
+  if (s.by_filters) {
+    const int64_t most = kMostSource / (kProducts * s.v_row * size);
+    s.block = balanced(s.tiles.count, larger(kFewTiles, most), 1);
+    s.slice = s.filters >= 4 * kSlices * kPanel ? 2 * kPanel : kPanel;
+  } else {
+    s.block = s.tiles.count < 32 * kMaxRows ? kMaxRows : 2 * kMaxRows;
+    s.slice = width;
+  }
+  s.m_row = odd_lines(s.slice);
+  s.v_size = odd_lines(s.block * s.v_row), s.m_size = odd_lines(s.block * s.m_row);
+  s.u_size = odd_lines(s.slice * s.channels);
   const size_t v = bytes(kProducts * s.v_size), u = bytes(kProducts * s.u_size);
   s.shared = bytes(s.channels);
   s.slot = s.shared + (s.by_filters ? v : u);
@@ -111,9 +117,8 @@ void transform_source(const Sizes& s, const Pictures& source, int64_t tile, cons
 /// M = V U for some tiles and filters.
 void multiply(const Sizes& s, int64_t tiles, int64_t filters, const float* v, const float* u,
               float* m) {
-  static const int64_t kd = tune("W_K", 512);
   const int64_t strips = ceil_div(tiles, kMaxRows);
-  const int64_t depth = balanced(s.channels, kd, 8);
+  const int64_t depth = balanced(s.channels, kBlockDepth, 8);
   MicroTile<float> tile{};
   tile.a_row = s.v_row, tile.a_k = 1;
   tile.b_k = kPanel;
@@ -239,7 +244,7 @@ bool applies(const ConvProblem& p) {
   if (p.in[0] != 1 || p.out[0] != 1 || p.window[0] != 1 || p.low[0] != 0) return false;
   for (int d = 1; d < 3; ++d)
     if (p.window[d] != 3 || p.stride[d] != 1 || p.dilation[d] != 1 || p.out[d] == 0) return false;
-  return p.channels >= 16 && p.filters >= 16;
+  return p.channels >= 8 && p.filters >= 8;
 }
 
 size_t scratch(const ConvProblem& p) {

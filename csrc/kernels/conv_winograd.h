@@ -111,10 +111,12 @@ template <class L, class Load, class Store>
 inline constexpr int64_t kProducts = 36;  // of a tile: one matrix product each
 inline constexpr int64_t kSide = 4;       // results of a tile, along a side
 inline constexpr int64_t kWinogradPanel = 2 * Vec<float>::kCount;
-/// Rows of transforms lie this much further apart, or all would share a few sets of the cache.
-inline constexpr int64_t kApart = 16;
-
+constexpr int64_t kLine = 16;  // elements of a line of the cache
 constexpr int64_t round_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
+
+/// n elements and some more, so that 36 such blocks, of which each is read at the same place, do not
+/// meet in few sets of the cache: an odd number of lines.
+constexpr int64_t odd_lines(int64_t n) { return (ceil_div(n, kLine) | 1) * kLine; }
 
 /// Pictures as [batch, height, width, channels], of which only what lies above `bottom` and left of
 /// `right` is read: the rest takes part in no result, though it may lie in a tile.

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kLanes = Vec<float>::kCount;
 constexpr int64_t kPanel = kWinogradPanel;
-constexpr int64_t kChunkBytes = int64_t{8} << 20;  // of V and W: they stay in a last-level cache
+constexpr int64_t kChunkBytes = int64_t{4} << 20;  // of V and W: they stay in a last-level cache
 constexpr int64_t kDepth = 128;                    // tiles of a product at a time
 constexpr int64_t kTileTask = 4;                   // tiles that a task transforms
 constexpr int64_t kRowTask = 4;                    // rows of sums that a task transforms
@@ -30,15 +30,15 @@ Sizes make_sizes(const ConvProblem& p) {
   Sizes s{};
   s.tiles = make_tiles(p.batch, p.out[1], p.out[2]);
   s.panels = ceil_div(p.filters, kPanel);
-  s.v_row = round_up(p.channels, kLanes) + kApart;
+  s.v_row = odd_lines(p.channels);
   const int64_t tile_bytes =
       kProducts * (s.v_row + s.panels * kPanel) * static_cast<int64_t>(sizeof(float));
   const int64_t most = larger(kDepth, kChunkBytes / tile_bytes / kDepth * kDepth);
   s.chunk = balanced(s.tiles.count, most, 1);
-  s.v_size = s.chunk * s.v_row, s.w_size = s.panels * s.chunk * kPanel + kApart;
+  s.v_size = odd_lines(s.chunk * s.v_row), s.w_size = odd_lines(s.panels * s.chunk * kPanel);
   s.rows = smaller(kSliceRows, p.channels), s.cols = smaller(kSliceCols, s.panels * kPanel);
   s.row_slices = ceil_div(p.channels, s.rows), s.col_slices = ceil_div(p.filters, s.cols);
-  s.sum_size = p.channels * s.panels * kPanel + kApart;
+  s.sum_size = odd_lines(p.channels * s.panels * kPanel);
   const auto bytes = [](int64_t n) { return sizeof(float) * static_cast<size_t>(round_up(n, 16)); };
   s.v = bytes(larger(p.channels, p.filters));
   s.w = s.v + bytes(kProducts * s.v_size);
