@@ -20,9 +20,10 @@ namespace {
 constexpr int64_t kLanes = Vec<float>::kCount;
 constexpr int64_t kPanel = kWinogradPanel;
 constexpr int64_t kKernelRows = 32;  // of the kernel's channels, transformed at a time
-constexpr int64_t kMostSlots = 64;   // as many as there may be threads
 constexpr int64_t kMostKernel = int64_t{10} << 20;  // bytes of U that stay in a cache
 constexpr int64_t kMostSource = int64_t{16} << 20;  // bytes of V at a time
+constexpr int64_t kFewestChannels = 8;  // and filters
+constexpr int64_t kFewestSummed = 12;   // tiles, for dkernel
 constexpr int64_t kFewTiles = 64;   // give few tasks
 constexpr int64_t kSlices = 4;      // of filters, that give enough
 constexpr int64_t kBlockDepth = 512;               // channels of a product at a time
@@ -50,7 +51,6 @@ Sizes make_sizes(const ConvProblem& p) {
   s.height = to[1], s.width = to[2];
   for (int d = 0; d < 2; ++d) s.low[d] = s.backward ? 2 - p.low[d + 1] : p.low[d + 1];
   s.tiles = make_tiles(p.batch, s.height, s.width);
-  const auto bytes = [](int64_t n) { return sizeof(float) * static_cast<size_t>(round_up(n, 16)); };
   const int64_t size = sizeof(float), width = round_up(s.filters, kPanel);
   const bool few = s.tiles.count <= kFewTiles && s.filters >= kSlices * kPanel;
   s.by_filters = few || kProducts * width * s.channels * size > kMostKernel;
@@ -66,10 +66,10 @@ Sizes make_sizes(const ConvProblem& p) {
   s.m_row = odd_lines(s.slice);
   s.v_size = odd_lines(s.block * s.v_row), s.m_size = odd_lines(s.block * s.m_row);
   s.u_size = odd_lines(s.slice * s.channels);
-  const size_t v = bytes(kProducts * s.v_size), u = bytes(kProducts * s.u_size);
-  s.shared = bytes(s.channels);
+  const size_t v = float_bytes(kProducts * s.v_size), u = float_bytes(kProducts * s.u_size);
+  s.shared = float_bytes(s.channels);
   s.slot = s.shared + (s.by_filters ? v : u);
-  s.slot_bytes = (s.by_filters ? u : v) + bytes(kProducts * s.m_size);
+  s.slot_bytes = (s.by_filters ? u : v) + float_bytes(kProducts * s.m_size);
   s.slots = smaller(kMostSlots, larger(4, kSlotBytes / static_cast<int64_t>(s.slot_bytes)));
   s.slots = smaller(s.slots, s.by_filters ? ceil_div(s.filters, s.slice)
                                           : ceil_div(s.tiles.count, s.block));
@@ -243,8 +243,16 @@ bool applies(const ConvProblem& p) {
   if (p.dtype != DType::Float32 || p.groups != 1) return false;
   if (p.in[0] != 1 || p.out[0] != 1 || p.window[0] != 1 || p.low[0] != 0) return false;
   for (int d = 1; d < 3; ++d)
-    if (p.window[d] != 3 || p.stride[d] != 1 || p.dilation[d] != 1 || p.out[d] == 0) return false;
-  return p.channels >= 8 && p.filters >= 8;
+    if (p.window[d] != 3 || p.stride[d] != 1 || p.dilation[d] != 1) return false;
+  // The rest is where it is faster than implicit, as measured. For y and dx the batch has no say,
+  // as it must change no bit.
+  const auto& results = p.step == ConvStep::InputGrad ? p.in : p.out;
+  const int64_t pixels = results[1] * results[2];
+  const Tiles image = make_tiles(1, results[1], results[2]);
+  const bool filled = 2 * pixels >= image.count * kSide * kSide;
+  const bool enough = p.step == ConvStep::KernelGrad ? p.batch * image.count >= kFewestSummed
+                                                     : pixels >= kSide * kSide;
+  return filled && enough && p.channels >= kFewestChannels && p.filters >= kFewestChannels;
 }
 
 size_t scratch(const ConvProblem& p) {

@@ -111,12 +111,18 @@ template <class L, class Load, class Store>
 inline constexpr int64_t kProducts = 36;  // of a tile: one matrix product each
 inline constexpr int64_t kSide = 4;       // results of a tile, along a side
 inline constexpr int64_t kWinogradPanel = 2 * Vec<float>::kCount;
-constexpr int64_t kLine = 16;  // elements of a line of the cache
+inline constexpr int64_t kLine = 16;  // elements of a line of the cache
+inline constexpr int64_t kMostSlots = 64;  // of scratch that a task has to itself: as many as threads may be
 constexpr int64_t round_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
 
 /// n elements and some more, so that 36 such blocks, of which each is read at the same place, do not
 /// meet in few sets of the cache: an odd number of lines.
 constexpr int64_t odd_lines(int64_t n) { return (ceil_div(n, kLine) | 1) * kLine; }
+
+/// Bytes of n elements, as they lie in scratch.
+constexpr size_t float_bytes(int64_t n) {
+  return sizeof(float) * static_cast<size_t>(round_up(n, kLine));
+}
 
 /// Pictures as [batch, height, width, channels], of which only what lies above `bottom` and left of
 /// `right` is read: the rest takes part in no result, though it may lie in a tile.
