@@ -5,7 +5,7 @@
 // micro-kernel reads in full registers, M = V U for each of the 36. Two ways to go:
 //
 //   by tiles    U is made once; a task takes a block of tiles from source to results.
-//   by filters  For kernels whose U would not stay in a cache: V is made once (of some tiles at a
+//   by filters  For kernels whose U would not stay in a cache: V is made first (of some tiles at a
 //               time); a task takes a slice of filters from kernel to results.
 //
 // Every result is the same chain over the channels, in order, either way and whatever block it is
@@ -22,21 +22,21 @@ constexpr int64_t kPanel = kWinogradPanel;
 constexpr int64_t kKernelRows = 32;  // of the kernel's channels, transformed at a time
 constexpr int64_t kMostKernel = int64_t{10} << 20;  // bytes of U that stay in a cache
 constexpr int64_t kMostSource = int64_t{16} << 20;  // bytes of V at a time
-constexpr int64_t kFewestChannels = 8;  // and filters
-constexpr int64_t kFewestSummed = 12;   // tiles, for dkernel
-constexpr int64_t kFewTiles = 64;   // give few tasks
-constexpr int64_t kSlices = 4;      // of filters, that give enough
-constexpr int64_t kBlockDepth = 512;               // channels of a product at a time
-constexpr int64_t kSlotBytes = int64_t{32} << 20;  // of all slots
+constexpr int64_t kFewestChannels = 8;              // and filters
+constexpr int64_t kFewestSummed = 12;               // tiles, for dkernel
+constexpr int64_t kFewTiles = 64;                   // give few tasks
+constexpr int64_t kSlices = 4;                      // of filters, that give enough
+constexpr int64_t kBlockDepth = 512;                // channels of a product at a time
+constexpr int64_t kSlotBytes = int64_t{64} << 20;   // of all slots; touched are as many as threads
 
 /// Sizes of y's or dx's computation; all that scratch and run must agree on.
 struct Sizes {
   bool backward, by_filters;
   int64_t channels, filters;  // of source and results
   int64_t height, width, low[2];
-  int64_t block, slice;                    // tiles, filters at a time
-  int64_t v_row, m_row;                    // elements
-  int64_t v_size, u_size, m_size;          // of one of the 36
+  int64_t block, slice;            // tiles, filters at a time
+  int64_t v_row, m_row;            // elements
+  int64_t v_size, u_size, m_size;  // of one of the 36
   Tiles tiles;
   int64_t slots;
   size_t shared, slot, slot_bytes, total;  // where U or V and the slots begin, after the zeros
@@ -71,8 +71,8 @@ Sizes make_sizes(const ConvProblem& p) {
   s.slot = s.shared + (s.by_filters ? v : u);
   s.slot_bytes = (s.by_filters ? u : v) + float_bytes(kProducts * s.m_size);
   s.slots = smaller(kMostSlots, larger(4, kSlotBytes / static_cast<int64_t>(s.slot_bytes)));
-  s.slots = smaller(s.slots, s.by_filters ? ceil_div(s.filters, s.slice)
-                                          : ceil_div(s.tiles.count, s.block));
+  s.slots = smaller(s.slots,
+                    s.by_filters ? ceil_div(s.filters, s.slice) : ceil_div(s.tiles.count, s.block));
   s.total = s.slot + static_cast<size_t>(s.slots) * s.slot_bytes;
   return s;
 }
@@ -147,12 +147,12 @@ void transform_results(const Sizes& s, int64_t tile, int64_t j, int64_t count, c
   to += ((s.tiles.image(tile) * s.height + top) * s.width + left) * s.filters + j;
   for_channels(count, [&](int64_t c, auto lanes) {
     const Vec<float> start = bias != nullptr ? load_lanes(bias + j + c, lanes) : Vec<float>(0.0f);
-    transform<ResultLine>(
-        [&](int a, int b) { return simd::load(m + (6 * a + b) * s.m_size + c); },
-        [&](int a, int b, Vec<float> value) {
-          if (a < rows && b < cols)
-            store_lanes(to + (a * s.width + b) * s.filters + c, value + start, lanes);
-        });
+    transform<ResultLine>([&](int a, int b) { return simd::load(m + (6 * a + b) * s.m_size + c); },
+                          [&](int a, int b, Vec<float> value) {
+                            if (a < rows && b < cols)
+                              store_lanes(to + (a * s.width + b) * s.filters + c, value + start,
+                                          lanes);
+                          });
   });
 }
 
@@ -223,8 +223,7 @@ void run_products(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
   for (int64_t i = 0; i < s.channels; ++i) zeros[i] = 0;
   const Work work{p,
                   s,
-                  make_pictures(x.a, s.backward ? p.out : p.in, s.channels,
-                                s.height + 2 - s.low[0], s.width + 2 - s.low[1]),
+                  make_pictures(x.a, s.backward ? p.out : p.in, s.channels),
                   static_cast<const float*>(x.b),
                   static_cast<const float*>(x.bias),
                   zeros,
@@ -242,8 +241,12 @@ void run_products(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
 bool applies(const ConvProblem& p) {
   if (p.dtype != DType::Float32 || p.groups != 1) return false;
   if (p.in[0] != 1 || p.out[0] != 1 || p.window[0] != 1 || p.low[0] != 0) return false;
-  for (int d = 1; d < 3; ++d)
+  for (int d = 1; d < 3; ++d) {
     if (p.window[d] != 3 || p.stride[d] != 1 || p.dilation[d] != 1) return false;
+    // Beyond these paddings some results sum nothing; they are 0, where a tile has rounding errors.
+    const int64_t high = p.out[d] + 2 - p.in[d] - p.low[d];
+    if (p.low[d] < 0 || p.low[d] > 2 || high < 0 || high > 2) return false;
+  }
   // The rest is where it is faster than implicit, as measured. For y and dx the batch has no say,
   // as it must change no bit.
   const auto& results = p.step == ConvStep::InputGrad ? p.in : p.out;

@@ -3,12 +3,14 @@
 // over channels run between the transforms, as 36 matrix products.
 //
 // S. Winograd, Arithmetic Complexity of Computations (1980); A. Lavin, S. Gray, Fast Algorithms for
-// Convolutional Neural Networks (2016, arXiv 1509.09308). The matrices interpolate at 0, +-sqrt(1/2),
+// Convolutional Neural Networks (2016, arXiv 1509.09308). The matrices interpolate at 0,
+// +-sqrt(1/2),
 // +-sqrt(2) and infinity, whose products and sums stay near 1 (for how points set the error:
 // B. Barabasz et al., 2018, arXiv 1803.10986); 0, +-1, +-2 lose about twice as much. Relative L2
 // error, normally distributed data: 1e-6 to 2e-6 (direct sums: 1e-7 to 1e-6).
 //
-// One NaN or infinity in the source makes every result of the tiles that read it NaN.
+// One NaN or infinity in the source can make any result of the tiles that read it NaN (up to 8 x 8
+// results, in all filters), and values near the largest float overflow early.
 #pragma once
 
 #include "kernels/conv.h"
@@ -25,7 +27,8 @@ inline constexpr float kRootHalf = 0.70710678118654752f;
 struct SourceLine {  // B^T
   static constexpr int kFrom = 6, kTo = 6;
   template <class V> [[gnu::always_inline]] static void apply(const V* d, V* to) {
-    const V even_low = fma(V(-2.0f), d[2], d[4]), odd_low = V(kRootHalf) * fma(V(-2.0f), d[1], d[3]);
+    const V even_low = fma(V(-2.0f), d[2], d[4]),
+            odd_low = V(kRootHalf) * fma(V(-2.0f), d[1], d[3]);
     const V even_high = fma(V(-0.5f), d[2], d[4]);
     const V odd_high = V(2 * kRootHalf) * fma(V(-0.5f), d[1], d[3]);
     to[0] = fma(V(-2.5f), d[2], d[0] + d[4]);
@@ -112,11 +115,13 @@ inline constexpr int64_t kProducts = 36;  // of a tile: one matrix product each
 inline constexpr int64_t kSide = 4;       // results of a tile, along a side
 inline constexpr int64_t kWinogradPanel = 2 * Vec<float>::kCount;
 inline constexpr int64_t kLine = 16;  // elements of a line of the cache
-inline constexpr int64_t kMostSlots = 64;  // of scratch that a task has to itself: as many as threads may be
+/// Pieces of scratch that a task has to itself: as many as there may be threads.
+inline constexpr int64_t kMostSlots = 64;
+
 constexpr int64_t round_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
 
-/// n elements and some more, so that 36 such blocks, of which each is read at the same place, do not
-/// meet in few sets of the cache: an odd number of lines.
+/// n elements and some more, so that 36 such blocks, of which each is read at the same place, do
+/// not meet in few sets of the cache: an odd number of lines.
 constexpr int64_t odd_lines(int64_t n) { return (ceil_div(n, kLine) | 1) * kLine; }
 
 /// Bytes of n elements, as they lie in scratch.
@@ -124,16 +129,13 @@ constexpr size_t float_bytes(int64_t n) {
   return sizeof(float) * static_cast<size_t>(round_up(n, kLine));
 }
 
-/// Pictures as [batch, height, width, channels], of which only what lies above `bottom` and left of
-/// `right` is read: the rest takes part in no result, though it may lie in a tile.
+/// Pictures as [batch, height, width, channels].
 struct Pictures {
   const float* data;
-  int64_t height, width, channels, bottom, right;
+  int64_t height, width, channels;
 };
-inline Pictures make_pictures(const void* data, const int64_t (&size)[3], int64_t channels,
-                              int64_t bottom, int64_t right) {
-  return {static_cast<const float*>(data), size[1], size[2], channels, smaller(bottom, size[1]),
-          smaller(right, size[2])};
+inline Pictures make_pictures(const void* data, const int64_t (&size)[3], int64_t channels) {
+  return {static_cast<const float*>(data), size[1], size[2], channels};
 }
 
 /// How pictures of results are cut in tiles.
@@ -153,12 +155,11 @@ template <int kSize>
 inline void find_pixels(const Pictures& from, int64_t image, int64_t top, int64_t left,
                         const float* zeros, const float* (&at)[kSize][kSize]) {
   for (int64_t i = 0; i < kSize; ++i) {
-    const bool row_inside = top + i >= 0 && top + i < from.bottom;
-    const float* row =
-        from.data + ((image * from.height + top + i) * from.width + left) * from.channels;
+    const bool row_inside = top + i >= 0 && top + i < from.height;
+    const int64_t row = ((image * from.height + top + i) * from.width + left) * from.channels;
     for (int64_t j = 0; j < kSize; ++j) {
-      const bool inside = row_inside && left + j >= 0 && left + j < from.right;
-      at[i][j] = inside ? row + j * from.channels : zeros;
+      const bool inside = row_inside && left + j >= 0 && left + j < from.width;
+      at[i][j] = inside ? from.data + row + j * from.channels : zeros;
     }
   }
 }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kLanes = Vec<float>::kCount;
 constexpr int64_t kPanel = kWinogradPanel;
-constexpr int64_t kChunkBytes = int64_t{4} << 20;  // of V and W, in chunks
+constexpr int64_t kChunkBytes = int64_t{4} << 20;   // of V and W, in chunks
 constexpr int64_t kSliceBytes = int64_t{32} << 20;  // of V and W, in slices
 constexpr int64_t kMostSums = int64_t{4} << 20;     // bytes of sums that stay in a cache
 constexpr int64_t kDepth = 128;                     // tiles of a product at a time
@@ -144,10 +144,10 @@ void run_winograd_kernel_grad(Context& ctx, const ConvProblem& p, const ConvOper
   for (int64_t i = 0; i < larger(p.channels, p.filters); ++i) zeros[i] = 0;
   float* const v = reinterpret_cast<float*>(scratch + s.v);
   float* const w = reinterpret_cast<float*>(scratch + s.w);
-  float *const sums = reinterpret_cast<float*>(scratch + s.sums), *const to = static_cast<float*>(x.c);
-  const Pictures pictures =
-      make_pictures(x.a, p.in, p.channels, p.out[1] + 2 - p.low[1], p.out[2] + 2 - p.low[2]);
-  const Pictures grads = make_pictures(x.b, p.out, p.filters, p.out[1], p.out[2]);
+  float *const sums = reinterpret_cast<float*>(scratch + s.sums), *const to =
+                                                                      static_cast<float*>(x.c);
+  const Pictures pictures = make_pictures(x.a, p.in, p.channels);
+  const Pictures grads = make_pictures(x.b, p.out, p.filters);
   const int64_t slices = s.row_slices * s.col_slices;
   for (int64_t first = 0; first < s.tiles.count; first += s.chunk) {
     const int64_t tiles = smaller(s.chunk, s.tiles.count - first);
