@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kLanes = Vec<float>::kCount;
 constexpr int64_t kPanel = kWinogradPanel;
 constexpr int64_t kChunkBytes = int64_t{4} << 20;   // of V and W, in chunks
-constexpr int64_t kSliceBytes = int64_t{32} << 20;  // of V and W, in slices
+constexpr int64_t kSliceBytes = int64_t{16} << 20;  // of V and W, in slices
 constexpr int64_t kMostSums = int64_t{4} << 20;     // bytes of sums that stay in a cache
 constexpr int64_t kDepth = 128;                     // tiles of a product at a time
 constexpr int64_t kTileTask = 4;                    // tiles that a task transforms
