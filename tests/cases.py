@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import references as ref
+from cases_attention import ATTENTION
 from cases_conv import CONV
 from cases_index import ORDERING
 from cases_memory import MEMORY
@@ -411,6 +412,6 @@ MATMUL = Case(
 
 
 CASES = (
-    *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL, *MEMORY, *ORDERING,
+    *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, *ATTENTION, MATMUL, *CONV, *POOL, *MEMORY, *ORDERING,
     *STATE, *UPDATES,
 )  # fmt: skip

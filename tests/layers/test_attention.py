@@ -157,7 +157,7 @@ def test_bad_calls_of_the_op() -> None:
     with pytest.raises(DTypeError, match="bias"):
         attend(Q, K, V, mask=random(5, 7))
     with pytest.raises(ArgumentError, match="flash_attention"):
-        attend(Q, K, V, flash_attention=True)
+        attend(Q, K, V, flash_attention=True, attn_logits_soft_cap=1.0)
     with pytest.raises(ArgumentError, match="soft_cap"):
         attend(Q, K, V, attn_logits_soft_cap=0.0)
 
