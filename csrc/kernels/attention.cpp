@@ -98,19 +98,19 @@ void attend(const AttentionShape& s, const Packed<T>& packed, const Operands<T>&
   const T* values = packed.values + head * panels_size<T>(s.keys, m);
   T* y = x.y + at * s.result_row() + h * m;
   // Of later keys, causal rows have nothing unless they may attend to no key at all.
-  int64_t end = s.causal ? smaller(s.keys, first + rows) : s.keys;
-  for (int64_t key = 0; key < end; key += kBlockKeys) {
-    const int64_t count = smaller(kBlockKeys, s.keys - key);
+  int64_t end = s.causal ? s.keys_before<T>(first + rows) : s.keys;
+  for (int64_t key = 0, count; key < end; key += count) {
+    count = smaller(kBlockKeys, end - key);
     multiply_block(query, rows, s.size, keys + key * s.size, kPanel<T> * s.size, logits, kBlockKeys,
                    count, false);
     for (int64_t r = 0; r < rows; ++r) {
       rule.finish({n, h, first + r, key, count}, logits + r * kBlockKeys);
-      add_shares(sums, r, logits + r * kBlockKeys, count, key == 0 ? nullptr : y + r * s.result_row(),
-                 m);
+      add_shares(sums, r, logits + r * kBlockKeys, count,
+                 key == 0 ? nullptr : y + r * s.result_row(), m);
     }
     multiply_block(LeftRows<T>{logits, kBlockKeys, 1}, rows, count, values + key * kPanel<T>,
                    kPanel<T> * s.keys, y, s.result_row(), m, key > 0);
-    if (key + kBlockKeys >= end && end < s.keys)
+    if (key + count == end && end < s.keys)
       for (int64_t r = 0; r < rows; ++r)
         if (!(sums.most[r] > T(kMaskedLogit))) end = s.keys;
   }

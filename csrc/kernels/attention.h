@@ -13,7 +13,8 @@ namespace pyneuro {
 inline namespace PN_SIMD_ABI {
 
 /// The logit where a mask is false, as in Keras: finite, so that a row without any key is the mean
-/// of all values. Where the greatest logit of a row is above, masked ones have a share of exactly 0.
+/// of all values. Where the greatest logit of a row is above, masked ones have a share of exactly
+/// 0.
 inline constexpr double kMaskedLogit = -1e30;
 
 template <class T> inline constexpr int64_t kPanel = 2 * Vec<T>::kCount;
@@ -28,9 +29,15 @@ struct AttentionShape {
   bool causal;
 
   AttentionShape(const View& query, const View& key, const View& value, bool is_causal)
-      : dtype(query.dtype), batch(query.shape[0]), queries(query.shape[1]), heads(query.shape[2]),
-        size(query.shape[3]), keys(key.shape[1]), key_heads(key.shape[2]),
-        value_size(value.shape[3]), causal(is_causal) {}
+      : dtype(query.dtype),
+        batch(query.shape[0]),
+        queries(query.shape[1]),
+        heads(query.shape[2]),
+        size(query.shape[3]),
+        keys(key.shape[1]),
+        key_heads(key.shape[2]),
+        value_size(value.shape[3]),
+        causal(is_causal) {}
 
   int64_t groups() const { return heads / key_heads; }
   int64_t query_blocks() const { return ceil_div(queries, kBlockQueries); }
@@ -40,6 +47,10 @@ struct AttentionShape {
   int64_t result_row() const { return heads * value_size; }
   int64_t key_row() const { return key_heads * size; }
   int64_t value_row() const { return key_heads * value_size; }
+  /// The keys before the end of the panel that `position` falls into.
+  template <class T> int64_t keys_before(int64_t position) const {
+    return smaller(keys, ceil_div(position, kPanel<T>) * kPanel<T>);
+  }
   /// Multiply-adds of a block of queries with all keys.
   int64_t block_work() const {
     return smaller(queries, kBlockQueries) * keys * (size + value_size + 8);
@@ -47,8 +58,7 @@ struct AttentionShape {
 };
 
 /// Runs f(i) for i in [0, count), so many to a task that it has kPairWork to do.
-template <class F>
-void for_units(Context& ctx, int64_t count, int64_t work_each, const F& f) {
+template <class F> void for_units(Context& ctx, int64_t count, int64_t work_each, const F& f) {
   const int64_t per_task = larger(1, kPairWork / larger(1, work_each));
   ctx.parallel_for(ceil_div(count, per_task), [&](int64_t task) {
     for (int64_t i = task * per_task; i < smaller(count, (task + 1) * per_task); ++i) f(i);
@@ -175,11 +185,10 @@ struct BroadcastRows {
 };
 
 /// Where a stretch of logits stands: those of one query with `count` keys from `key` on.
-struct Stretch {
-  int64_t batch, head, query, key, count;
-};
+struct Stretch { int64_t batch, head, query, key, count; };
 
-/// What becomes of logits before softmax.
+/// What becomes of logits before softmax. Out of line: inlined into the loop over rows of doubles,
+/// GCC 12 breaks down on SSE2, which compares no 64-bit integers.
 template <class T> class Logits {
  public:
   Logits(bool causal, In in, int bias) : causal_(causal), bias_(in, bias), mask_(in, bias + 1) {}
@@ -187,7 +196,7 @@ template <class T> class Logits {
   bool masked() const { return mask_.view != nullptr; }
 
   /// Adds the bias and puts kMaskedLogit where the query may not attend.
-  void finish(const Stretch& s, T* logits) const {
+  [[gnu::noinline]] void finish(const Stretch& s, T* logits) const {
     using V = Vec<T>;
     if (bias_.view != nullptr) add_bias(s, logits);
     if (!masked() && (!causal_ || s.query >= s.key + s.count - 1)) return;
@@ -198,7 +207,7 @@ template <class T> class Logits {
   }
 
   /// Puts 0 where the query may not attend.
-  void clear(const Stretch& s, T* values) const {
+  [[gnu::noinline]] void clear(const Stretch& s, T* values) const {
     for_allowed(s, [&](int64_t i, int lanes, auto allowed) __attribute__((always_inline)) {
       store_some(values + i, select(allowed, load_some(values + i, lanes), Vec<T>(T(0))), lanes);
     });
@@ -207,12 +216,12 @@ template <class T> class Logits {
  private:
   void add_bias(const Stretch& s, T* logits) const {
     with_storage<T>(bias_.view->dtype, [&](auto tag) {
-      const auto* bias = static_cast<decltype(tag)>(bias_.view->data) +
-                         bias_.at(s.batch, s.head, s.query, s.key);
+      const auto* bias =
+          static_cast<decltype(tag)>(bias_.view->data) + bias_.at(s.batch, s.head, s.query, s.key);
       const Vec<T> same(load_compute<T>(bias, 1)[0]);
       const bool repeats = bias_.repeats();
       for_vectors<T>(s.count, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-        const Vec<T> b = repeats ? same
+        const Vec<T> b = repeats                   ? same
                          : lanes == Vec<T>::kCount ? load_compute<T>(bias + i)
                                                    : load_compute<T>(bias + i, lanes);
         store_some(logits + i, load_some(logits + i, lanes) + b, lanes);
@@ -222,7 +231,6 @@ template <class T> class Logits {
 
   /// f(i, lanes, mask): where the query may attend to keys i to i + lanes of the stretch.
   template <class F> [[gnu::always_inline]] void for_allowed(const Stretch& s, F&& f) const {
-    using I = simd::IntOf<T>;
     // Keys up to `last` of the stretch; numbers this small are exact in T.
     const T last = causal_ ? static_cast<T>(larger(-1, smaller(s.query - s.key, s.count)))
                            : static_cast<T>(s.count);
@@ -234,11 +242,10 @@ template <class T> class Logits {
     for_vectors<T>(s.count, [&](int64_t i, int lanes) __attribute__((always_inline)) {
       simd::Mask<T> allowed = lane + Vec<T>(static_cast<T>(i)) <= Vec<T>(last);
       if (mask != nullptr) {
-        const Vec<I> flags = repeats ? Vec<I>(static_cast<I>(*mask))
-                             : lanes == Vec<T>::kCount
-                                 ? simd::load_as<I>(mask + i)
-                                 : simd::load_as<I>(mask + i, lanes);
-        allowed = allowed & simd::mask_cast<T>(flags != Vec<I>(0));
+        const Vec<T> flags = repeats                   ? Vec<T>(static_cast<T>(*mask))
+                             : lanes == Vec<T>::kCount ? simd::load_as<T>(mask + i)
+                                                       : simd::load_as<T>(mask + i, lanes);
+        allowed = allowed & (flags != Vec<T>(T(0)));
       }
       f(i, lanes, allowed);
     });

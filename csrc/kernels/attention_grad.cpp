@@ -1,7 +1,8 @@
 // The gradient of attention by blocks. The shares p of some queries and keys are made again from
 // the greatest logit and the sum of each row (Dao et al. 2022, arXiv 2205.14135), then
 //
-//   dvalue = p^T g    dp = g value^T    dl = p (dp - sum_j g y)    dquery = dl key   dkey = dl^T query
+//   dvalue = p^T g    dp = g value^T    dl = p (dp - sum_j g y)    dquery = dl key   dkey = dl^T
+//   query
 //
 // A task has some keys of one key head, whose dkey and dvalue are its own, and walks all queries of
 // the heads that share it. Where key heads are few their keys are split among tasks; each has a
@@ -18,12 +19,12 @@ constexpr int64_t kMostTasks = 16;  // that keys are split for
 template <class T> struct Packed {
   int64_t split_keys, splits;  // keys to a task
   bool narrow;                 // the dtype is another than T
-  T *keys_t, *keys;      // panels for each key head: key^T times the scale, key
-  T *values_t;           // value^T
-  T *queries, *slopes;   // for each head: query, g
-  T *scales, *means;     // for each row of each head: 1 / sum, and sum_j g y
-  T *query, *g;          // converted, lying as they came
-  T *dquery, *dkey, *dvalue;  // before they are added up or narrowed
+  T *keys_t, *keys;            // panels for each key head: key^T times the scale, key
+  T* values_t;                 // value^T
+  T *queries, *slopes;         // for each head: query, g
+  T *scales, *means;           // for each row of each head: 1 / sum, and sum_j g y
+  T *query, *g;                // converted, lying as they came
+  T *dquery, *dkey, *dvalue;   // before they are added up or narrowed
   size_t bytes;
 
   Packed(const AttentionShape& s, void* scratch) {
@@ -112,6 +113,13 @@ template <class T> struct Task {
   T scale;
 };
 
+/// Whether a mask leaves one of the rows no key.
+bool any_without_key(const double* stats, int64_t rows) {
+  for (int64_t r = 0; r < rows; ++r)
+    if (!(stats[2 * r] > kMaskedLogit)) return true;
+  return false;
+}
+
 /// A block of queries of head h with a block of keys.
 template <class T>
 void add_block(const Task<T>& t, int64_t n, int64_t h, int64_t first, int64_t key) {
@@ -119,15 +127,14 @@ void add_block(const Task<T>& t, int64_t n, int64_t h, int64_t first, int64_t ke
   const AttentionShape& s = t.s;
   alignas(64) T shares[kBlockQueries * kBlockKeys], slopes[kBlockQueries * kBlockKeys];
   const int64_t rows = smaller(kBlockQueries, s.queries - first), m = s.value_size;
-  const int64_t count = smaller(kBlockKeys, s.keys - key), panel = kPanel<T>;
+  const int64_t panel = kPanel<T>;
+  int64_t count = smaller(kBlockKeys, s.keys - key);
   const int64_t head = n * s.heads + h, key_head = n * s.key_heads + h / s.groups();
   const int64_t row = head * s.queries + first;
-  // A causal block wholly in the future has no shares, but for rows that may attend to no key.
-  if (s.causal && key >= first + rows) {
-    bool any = false;
-    for (int64_t r = 0; r < rows; ++r) any |= !(t.stats[2 * (row + r)] > kMaskedLogit);
-    if (!any) return;
-  }
+  // Of later keys, causal rows have no shares unless they may attend to no key at all.
+  if (s.causal && key + count > first + rows && !any_without_key(t.stats + 2 * row, rows))
+    count = smaller(count, s.keys_before<T>(first + rows) - key);
+  if (count <= 0) return;
   const int64_t at = n * s.queries + first;
   const LeftRows<T> query{t.query + at * s.query_row() + h * s.size, s.query_row(), 1};
   const LeftRows<T> g{t.g + at * s.result_row() + h * m, s.result_row(), 1};
@@ -188,8 +195,7 @@ void run_task(const Task<T>& t, int64_t n, int64_t h, int64_t begin, int64_t end
 }
 
 /// dquery from the parts of all splits.
-template <class T>
-void add_parts(Context& ctx, const Packed<T>& packed, const View& dquery) {
+template <class T> void add_parts(Context& ctx, const Packed<T>& packed, const View& dquery) {
   const int64_t size = dquery.size();
   const Converter convert = converter(compute_dtype(dquery.dtype), dquery.dtype);
   ctx.parallel_for(ceil_div(size, kSlice), [&](int64_t task) {
@@ -215,8 +221,16 @@ void run_typed(const AttentionGrad& op, Context& ctx, const AttentionShape& s, I
   for_units(ctx, s.batch * s.heads * s.query_blocks(),
             24 * smaller(s.queries, kBlockQueries) * width,
             [&](int64_t unit) { pack_queries(s, packed, in, unit); });
-  Task<T> shared{s, packed, rule, in[0].as<const T>(), in[5].as<const T>(),
-                 in[4].as<const double>(), out[0].as<T>(), out[1].as<T>(), out[2].as<T>(), scale};
+  Task<T> shared{s,
+                 packed,
+                 rule,
+                 in[0].as<const T>(),
+                 in[5].as<const T>(),
+                 in[4].as<const double>(),
+                 out[0].as<T>(),
+                 out[1].as<T>(),
+                 out[2].as<T>(),
+                 scale};
   if (packed.narrow) {
     shared.query = packed.query, shared.g = packed.g;
     shared.dkey = packed.dkey, shared.dvalue = packed.dvalue;

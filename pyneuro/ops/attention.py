@@ -1,16 +1,15 @@
-"""Scaled dot-product attention: a native op that never has the weights of all pairs of queries and
-keys in memory, and the composition of matrix products and softmax, which has.
+"""Scaled dot-product attention, by a native op or composed of matrix products and softmax.
 
-Halves compute in float32; the composition's two products are of the inputs' dtype. Gradients of the
-op are native for query, key and value. The bias's gradient, as large as the weights as a rule, and
-second derivatives are composed.
+The native op never has the weights of all pairs of queries and keys in memory; halves compute in
+float32. Its gradients for query, key and value are native. That for the bias, which is as large as
+the weights as a rule, and second derivatives are composed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..autograd import gradient
 from ..errors import ArgumentError, DTypeError, GradientError, ShapeError
@@ -97,8 +96,9 @@ def dot_product_attention(
             )
     scale = 1.0 / math.sqrt(max(query.shape[3], 1)) if scale is None else float(scale)
     if cap is None and flash_attention is not False:
-        options = () if bias is mask is None else (bias,) if mask is None else (bias, mask)
-        return apply("attention", query, key, value, *options, scale=scale, causal=is_causal)[0]
+        fields = {"scale": scale, "causal": bool(is_causal)}
+        y, _ = apply("attention", query, key, value, bias, mask, **fields)
+        return cast(Tensor, y)
     return _compose(query, key, value, bias, mask, scale, is_causal, cap)
 
 
@@ -252,7 +252,7 @@ def _options(inputs: Sequence[Any], first: int) -> tuple[Any, Any]:
 
 def _attention_gradient(node: Any, g: tuple[Tensor | None, ...]) -> list[Tensor | None]:
     slope, of_stats = g
-    if of_stats is not None:
+    if slope is None or of_stats is not None:
         raise GradientError("attention: stats, which its gradient works with, has no gradient")
     inputs, sources = node.inputs, node.sources
     found: list[Tensor | None] = [None] * len(inputs)
@@ -292,7 +292,8 @@ def _attention_grad_gradient(node: Any, h: tuple[Tensor | None, ...]) -> list[Te
     steps = x * scale
     found = [
         apply("matmul", steps, m.k) + apply("matmul", slopes, b),
-        apply("matmul", steps, m.q, transpose_a=True) + apply("matmul", slopes, a, transpose_a=True),
+        apply("matmul", steps, m.q, transpose_a=True)
+        + apply("matmul", slopes, a, transpose_a=True),
         apply("matmul", w, m.g, transpose_a=True),
         apply("matmul", w, m.v) + apply("matmul", p, c),
     ]

@@ -413,6 +413,8 @@ def test_bad_arguments_of_layers() -> None:
         layers.MultiHeadAttention(2, 3)(x, x, x[:, :3])
     with pytest.raises(ShapeError, match="attention_axes"):
         layers.MultiHeadAttention(2, 3, attention_axes=2)(x, x)
+    with pytest.raises(ArgumentError, match="flash_attention=True attends along the one axis"):
+        layers.MultiHeadAttention(2, 3, flash_attention=True)(x[None], x[None])
     with pytest.raises(ShapeError, match="list"):
         layers.Attention()(x)
     with pytest.raises(ShapeError, match="does not fit"):
