@@ -51,6 +51,20 @@ void pack_unit(const AttentionShape& s, const Packed<T>& to, In in, T scale, int
 /// What has been seen of a row's keys: the greatest logit and the sum of exp(logit - greatest).
 template <class T> struct RowSums { T most[kBlockQueries], total[kBlockQueries]; };
 
+/// The greatest lane, or NaN, in every lane; hmax would branch, and be mispredicted, at each row.
+template <class T> Vec<T> greatest_lane(Vec<T> v) {
+  const auto fold = [&v]<int h, int... i>(std::integral_constant<int, h>,
+                                          std::integer_sequence<int, i...>) {
+    v = maximum(v, Vec<T>(__builtin_shufflevector(v.raw, v.raw, (i ^ h)...)));
+  };
+  constexpr auto lanes = std::make_integer_sequence<int, Vec<T>::kCount>{};
+  if constexpr (Vec<T>::kCount > 8) fold(std::integral_constant<int, 8>{}, lanes);
+  if constexpr (Vec<T>::kCount > 4) fold(std::integral_constant<int, 4>{}, lanes);
+  if constexpr (Vec<T>::kCount > 2) fold(std::integral_constant<int, 2>{}, lanes);
+  fold(std::integral_constant<int, 1>{}, lanes);
+  return v;
+}
+
 /// Turns a stretch of row r's logits into shares, not yet divided by their sum; `y` is what the
 /// shares before have added up to, or null.
 template <class T> void add_shares(RowSums<T>& sums, int64_t r, T* x, int64_t n, T* y, int64_t m) {
@@ -60,15 +74,15 @@ template <class T> void add_shares(RowSums<T>& sums, int64_t r, T* x, int64_t n,
     const V v = load_some(x + i, lanes);
     most = maximum(most, lanes == V::kCount ? v : select(simd::first_n<T>(lanes), v, most));
   });
-  const T greatest = hmax(most);
+  const T greatest = greatest_lane(most)[0];
   const V shift(greatest == T(-kInf) ? T(0) : greatest);  // only -Inf so far: their shares are 0
   const T sum = sum_vectors<T, 2>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-    const V share = exp(load_some(x + i, lanes) - shift);
+    const V share = exp_flushed(load_some(x + i, lanes) - shift);
     store_some(x + i, share, lanes);
     return share;
   });
   if (y != nullptr && greatest != sums.most[r]) {
-    const V factor = exp(V(sums.most[r]) - shift);
+    const V factor = exp_flushed(V(sums.most[r]) - shift);
     sums.total[r] *= factor[0];
     for_vectors<T>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
       store_some(y + i, load_some(y + i, lanes) * factor, lanes);

@@ -120,9 +120,15 @@ bool any_without_key(const double* stats, int64_t rows) {
   return false;
 }
 
-/// A block of queries of head h with a block of keys.
+template <class T> void zero_rows(T* to, int64_t row, int64_t rows, int64_t n) {
+  for (int64_t r = 0; r < rows; ++r, to += row)
+    for_vectors<T>(n, [&](int64_t i, int lanes) { store_some(to + i, Vec<T>(T(0)), lanes); });
+}
+
+/// A block of queries of head h with a block of keys. Adds to dkey and dvalue, and to dquery if
+/// `add`.
 template <class T>
-void add_block(const Task<T>& t, int64_t n, int64_t h, int64_t first, int64_t key) {
+void run_block(const Task<T>& t, int64_t n, int64_t h, int64_t first, int64_t key, bool add) {
   using V = Vec<T>;
   const AttentionShape& s = t.s;
   alignas(64) T shares[kBlockQueries * kBlockKeys], slopes[kBlockQueries * kBlockKeys];
@@ -134,8 +140,12 @@ void add_block(const Task<T>& t, int64_t n, int64_t h, int64_t first, int64_t ke
   // Of later keys, causal rows have no shares unless they may attend to no key at all.
   if (s.causal && key + count > first + rows && !any_without_key(t.stats + 2 * row, rows))
     count = smaller(count, s.keys_before<T>(first + rows) - key);
-  if (count <= 0) return;
   const int64_t at = n * s.queries + first;
+  T* dquery = t.dquery + at * s.query_row() + h * s.size;
+  if (count <= 0) {
+    if (!add) zero_rows(dquery, s.query_row(), rows, s.size);
+    return;
+  }
   const LeftRows<T> query{t.query + at * s.query_row() + h * s.size, s.query_row(), 1};
   const LeftRows<T> g{t.g + at * s.result_row() + h * m, s.result_row(), 1};
   multiply_block(query, rows, s.size,
@@ -151,7 +161,7 @@ void add_block(const Task<T>& t, int64_t n, int64_t h, int64_t first, int64_t ke
     const V most(greatest), total(t.packed.scales[row + r]), mean(t.packed.means[row + r]);
     const V scale(t.scale);
     for_vectors<T>(count, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-      const V share = exp(load_some(p + i, lanes) - most) * total;
+      const V share = exp_flushed(load_some(p + i, lanes) - most) * total;
       store_some(p + i, share, lanes);
       store_some(dl + i, share * scale * (load_some(dl + i, lanes) - mean), lanes);
     });
@@ -169,13 +179,7 @@ void add_block(const Task<T>& t, int64_t n, int64_t h, int64_t first, int64_t ke
                  s.size, true);
   multiply_block(LeftRows<T>{slopes, kBlockKeys, 1}, rows, count,
                  t.packed.keys + key_head * panels_size<T>(s.keys, s.size) + key * panel,
-                 panel * s.keys, t.dquery + at * s.query_row() + h * s.size, s.query_row(), s.size,
-                 true);
-}
-
-template <class T> void zero_rows(T* to, int64_t row, int64_t rows, int64_t n) {
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t i = 0; i < n; ++i) to[r * row + i] = T(0);
+                 panel * s.keys, dquery, s.query_row(), s.size, add);
 }
 
 /// Keys [begin, end) of key head h of batch n.
@@ -186,12 +190,13 @@ void run_task(const Task<T>& t, int64_t n, int64_t h, int64_t begin, int64_t end
   zero_rows(t.dkey + at * s.key_row() + h * s.size, s.key_row(), end - begin, s.size);
   zero_rows(t.dvalue + at * s.value_row() + h * s.value_size, s.value_row(), end - begin,
             s.value_size);
-  zero_rows(t.dquery + n * s.queries * s.query_row() + h * groups * s.size, s.query_row(),
-            s.queries, groups * s.size);
+  if (begin == end)  // no keys at all
+    zero_rows(t.dquery + n * s.queries * s.query_row() + h * groups * s.size, s.query_row(),
+              s.queries, groups * s.size);
   for (int64_t key = begin; key < end; key += kBlockKeys)
     for (int64_t head = h * groups; head < (h + 1) * groups; ++head)
       for (int64_t first = 0; first < s.queries; first += kBlockQueries)
-        add_block(t, n, head, first, key);
+        run_block(t, n, head, first, key, key > begin);
 }
 
 /// dquery from the parts of all splits.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from ..autograd import gradient
 from ..errors import ArgumentError, DTypeError, GradientError, ShapeError
@@ -98,7 +98,7 @@ def dot_product_attention(
     if cap is None and flash_attention is not False:
         fields = {"scale": scale, "causal": bool(is_causal)}
         y, _ = apply("attention", query, key, value, bias, mask, **fields)
-        return cast(Tensor, y)
+        return y
     return _compose(query, key, value, bias, mask, scale, is_causal, cap)
 
 
