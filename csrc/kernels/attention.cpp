@@ -144,7 +144,8 @@ void run_typed(const Attention& op, Context& ctx, const AttentionShape& s, In in
   const Packed<T> packed(s, ctx.scratch());
   const Logits<T> rule(op.causal, in, 3);
   const int64_t blocks = s.query_blocks(), width = s.size + s.value_size;
-  for_units(ctx, s.batch * s.key_heads * s.key_blocks(), 16 * smaller(s.keys, kBlockKeys) * width,
+  for_units(ctx, s.batch * s.key_heads * s.key_blocks(),
+            kCopyWork * smaller(s.keys, kBlockKeys) * width,
             [&](int64_t unit) { pack_unit(s, packed, in, static_cast<T>(op.scale), unit); });
   Operands<T> x{in[0].as<const T>(), out[0].as<T>(), out[1].as<double>()};
   const bool narrow = s.dtype != compute_dtype(s.dtype);

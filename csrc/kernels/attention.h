@@ -21,6 +21,7 @@ template <class T> inline constexpr int64_t kPanel = 2 * Vec<T>::kCount;
 inline constexpr int64_t kBlockQueries = 48;  // in strips of 4, 6, 8 or 12 rows, as registers allow
 inline constexpr int64_t kBlockKeys = 128;    // with 48 queries, 24 KiB of float32 logits
 inline constexpr int64_t kPairWork = 1 << 18;  // multiply-adds worth a task
+inline constexpr int64_t kCopyWork = 16;  // multiply-adds in the time that an element is copied
 
 /// The sizes of one call, and how its loops are cut.
 struct AttentionShape {

@@ -17,14 +17,14 @@ constexpr int64_t kMostTasks = 16;  // that keys are split for
 
 /// Sizes, and operands as the arithmetic wants them.
 template <class T> struct Packed {
-  int64_t split_keys, splits;  // keys to a task
-  bool narrow;                 // the dtype is another than T
-  T *keys_t, *keys;            // panels for each key head: key^T times the scale, key
-  T* values_t;                 // value^T
-  T *queries, *slopes;         // for each head: query, g
-  T *scales, *means;           // for each row of each head: 1 / sum, and sum_j g y
-  T *query, *g;                // converted, lying as they came
-  T *dquery, *dkey, *dvalue;   // before they are added up or narrowed
+  int64_t split_keys, splits;   // keys to a task
+  bool narrow;                  // the dtype is another than T
+  T *key_columns, *key_panels;  // panels for each key head: key^T times the scale, key
+  T* value_columns;             // value^T
+  T *query_panels, *g_panels;   // for each head: query, g
+  T *scales, *means;            // for each row of each head: 1 / sum, and sum_j g y
+  T *query, *g;                 // converted, lying as they came
+  T *dquery, *dkey, *dvalue;    // before they are added up or narrowed
   size_t bytes;
 
   Packed(const AttentionShape& s, void* scratch) {
@@ -35,11 +35,11 @@ template <class T> struct Packed {
     narrow = s.dtype != compute_dtype(s.dtype);
     const int64_t query_size = s.batch * s.queries * s.query_row();
     Pieces pieces(scratch);
-    keys_t = pieces.take<T>(key_heads * panels_size<T>(s.size, s.keys));
-    keys = pieces.take<T>(key_heads * panels_size<T>(s.keys, s.size));
-    values_t = pieces.take<T>(key_heads * panels_size<T>(s.value_size, s.keys));
-    queries = pieces.take<T>(heads * panels_size<T>(s.queries, s.size));
-    slopes = pieces.take<T>(heads * panels_size<T>(s.queries, s.value_size));
+    key_columns = pieces.take<T>(key_heads * panels_size<T>(s.size, s.keys));
+    key_panels = pieces.take<T>(key_heads * panels_size<T>(s.keys, s.size));
+    value_columns = pieces.take<T>(key_heads * panels_size<T>(s.value_size, s.keys));
+    query_panels = pieces.take<T>(heads * panels_size<T>(s.queries, s.size));
+    g_panels = pieces.take<T>(heads * panels_size<T>(s.queries, s.value_size));
     scales = pieces.take<T>(heads * s.queries);
     means = pieces.take<T>(heads * s.queries);
     query = pieces.take<T>(narrow ? query_size : 0);
@@ -63,12 +63,12 @@ void pack_keys(const AttentionShape& s, const Packed<T>& to, In in, T scale, int
   const int64_t n = head / s.key_heads, h = head % s.key_heads;
   const char* key = element(in[1], n * s.keys * s.key_row() + h * s.size);
   const char* value = element(in[2], n * s.keys * s.value_row() + h * s.value_size);
-  pack_panels_transposed(to.keys_t + head * panels_size<T>(s.size, s.keys), s.dtype, key,
+  pack_panels_transposed(to.key_columns + head * panels_size<T>(s.size, s.keys), s.dtype, key,
                          s.key_row(), s.size, begin, end, scale);
-  pack_panels_transposed(to.values_t + head * panels_size<T>(s.value_size, s.keys), s.dtype, value,
-                         s.value_row(), s.value_size, begin, end, T(1));
-  pack_panels(to.keys + head * panels_size<T>(s.keys, s.size), s.dtype, key, s.key_row(), s.keys,
-              s.size, begin, end);
+  pack_panels_transposed(to.value_columns + head * panels_size<T>(s.value_size, s.keys), s.dtype,
+                         value, s.value_row(), s.value_size, begin, end, T(1));
+  pack_panels(to.key_panels + head * panels_size<T>(s.keys, s.size), s.dtype, key, s.key_row(),
+              s.keys, s.size, begin, end);
 }
 
 /// Packs a block of queries and their g, and what each row needs; `unit` counts blocks, then heads.
@@ -80,9 +80,9 @@ void pack_queries(const AttentionShape& s, const Packed<T>& to, In in, int64_t u
   const int64_t n = head / s.heads, h = head % s.heads;
   const int64_t first = n * s.queries * s.query_row() + h * s.size;
   const int64_t result = n * s.queries * s.result_row() + h * m;
-  pack_panels(to.queries + head * panels_size<T>(s.queries, s.size), s.dtype, element(in[0], first),
-              s.query_row(), s.queries, s.size, begin, end);
-  pack_panels(to.slopes + head * panels_size<T>(s.queries, m), s.dtype, element(in[5], result),
+  pack_panels(to.query_panels + head * panels_size<T>(s.queries, s.size), s.dtype,
+              element(in[0], first), s.query_row(), s.queries, s.size, begin, end);
+  pack_panels(to.g_panels + head * panels_size<T>(s.queries, m), s.dtype, element(in[5], result),
               s.result_row(), s.queries, m, begin, end);
   with_storage<T>(s.dtype, [&](auto tag) {
     for (int64_t r = begin; r < end; ++r) {
@@ -149,10 +149,11 @@ void run_block(const Task<T>& t, int64_t n, int64_t h, int64_t first, int64_t ke
   const LeftRows<T> query{t.query + at * s.query_row() + h * s.size, s.query_row(), 1};
   const LeftRows<T> g{t.g + at * s.result_row() + h * m, s.result_row(), 1};
   multiply_block(query, rows, s.size,
-                 t.packed.keys_t + key_head * panels_size<T>(s.size, s.keys) + key * s.size,
+                 t.packed.key_columns + key_head * panels_size<T>(s.size, s.keys) + key * s.size,
                  panel * s.size, shares, kBlockKeys, count, false);
-  multiply_block(g, rows, m, t.packed.values_t + key_head * panels_size<T>(m, s.keys) + key * m,
-                 panel * m, slopes, kBlockKeys, count, false);
+  multiply_block(g, rows, m,
+                 t.packed.value_columns + key_head * panels_size<T>(m, s.keys) + key * m, panel * m,
+                 slopes, kBlockKeys, count, false);
   for (int64_t r = 0; r < rows; ++r) {
     T *p = shares + r * kBlockKeys, *dl = slopes + r * kBlockKeys;
     const Stretch stretch{n, h, first + r, key, count};
@@ -170,15 +171,15 @@ void run_block(const Task<T>& t, int64_t n, int64_t h, int64_t first, int64_t ke
   }
   const int64_t key_at = n * s.keys + key, kv = h / s.groups();
   multiply_block(LeftRows<T>{shares, 1, kBlockKeys}, count, rows,
-                 t.packed.slopes + head * panels_size<T>(s.queries, m) + first * panel,
+                 t.packed.g_panels + head * panels_size<T>(s.queries, m) + first * panel,
                  panel * s.queries, t.dvalue + key_at * s.value_row() + kv * m, s.value_row(), m,
                  true);
   multiply_block(LeftRows<T>{slopes, 1, kBlockKeys}, count, rows,
-                 t.packed.queries + head * panels_size<T>(s.queries, s.size) + first * panel,
+                 t.packed.query_panels + head * panels_size<T>(s.queries, s.size) + first * panel,
                  panel * s.queries, t.dkey + key_at * s.key_row() + kv * s.size, s.key_row(),
                  s.size, true);
   multiply_block(LeftRows<T>{slopes, kBlockKeys, 1}, rows, count,
-                 t.packed.keys + key_head * panels_size<T>(s.keys, s.size) + key * panel,
+                 t.packed.key_panels + key_head * panels_size<T>(s.keys, s.size) + key * panel,
                  panel * s.keys, dquery, s.query_row(), s.size, add);
 }
 
@@ -221,10 +222,10 @@ void run_typed(const AttentionGrad& op, Context& ctx, const AttentionShape& s, I
   const Logits<T> rule(op.causal, in, 6);
   const int64_t width = s.size + s.value_size, key_heads = s.batch * s.key_heads;
   const T scale = static_cast<T>(op.scale);
-  for_units(ctx, key_heads * s.key_blocks(), 24 * smaller(s.keys, kBlockKeys) * width,
+  for_units(ctx, key_heads * s.key_blocks(), kCopyWork * smaller(s.keys, kBlockKeys) * width,
             [&](int64_t unit) { pack_keys(s, packed, in, scale, unit); });
   for_units(ctx, s.batch * s.heads * s.query_blocks(),
-            24 * smaller(s.queries, kBlockQueries) * width,
+            kCopyWork * smaller(s.queries, kBlockQueries) * width,
             [&](int64_t unit) { pack_queries(s, packed, in, unit); });
   Task<T> shared{s,
                  packed,
