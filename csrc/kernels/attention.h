@@ -13,8 +13,7 @@ namespace pyneuro {
 inline namespace PN_SIMD_ABI {
 
 /// The logit where a mask is false, as in Keras: finite, so that a row without any key is the mean
-/// of all values. Where the greatest logit of a row is above, masked ones have a share of exactly
-/// 0.
+/// of all values. Beside a greater one in its row, a masked logit has a share of exactly 0.
 inline constexpr double kMaskedLogit = -1e30;
 
 template <class T> inline constexpr int64_t kPanel = 2 * Vec<T>::kCount;
