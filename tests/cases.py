@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import references as ref
+from cases_attention import ATTENTION
 from cases_conv import CONV
 from cases_fused import FUSED
 from cases_image import IMAGE
@@ -415,5 +416,5 @@ MATMUL = Case(
 
 CASES = (
     *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL,
-    *NORMALIZATION, *FUSED, *IMAGE, *MEMORY, *ORDERING, *STATE, *UPDATES,
+    *NORMALIZATION, *FUSED, *IMAGE, *ATTENTION, *MEMORY, *ORDERING, *STATE, *UPDATES,
 )  # fmt: skip

@@ -104,9 +104,13 @@ def result_dtype(case: Case, sample: Sample, dtype: str, output: int = 0) -> str
 
 
 def compare(
-    case: Case, got: np.ndarray, want: np.ndarray, floor: Any, what: str, zeros: bool = False
-) -> None:
-    """Within the row's tolerance; with `zeros`, the sign of a zero counts."""
+    case: Case, got: np.ndarray, want: np.ndarray, floor: Any, what: str, zeros: bool = False,
+    precision: str | None = None,
+) -> None:  # fmt: skip
+    """Within the row's tolerance; with `zeros`, the sign of a zero counts.
+
+    `precision` is the dtype computed in, where that of the result is wider.
+    """
     assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
     name = got.dtype.name
     with quiet():
@@ -116,7 +120,8 @@ def compare(
             return
         limit = want.astype(got.dtype).astype("float64")  # beyond the dtype's range lies infinity
         got = got.astype("float64")
-        computed = "float32" if name in HALVES else name
+        computed = precision or name
+        computed = "float32" if computed in HALVES else computed
         info = finfo(name)
         share = case.ulp * np.finfo(computed).eps + (
             0.51 * float(info.eps) if name in HALVES else 0
@@ -157,7 +162,8 @@ def check_reference(
         for i, (g, w) in enumerate(zip(got, wanted, strict=True)):
             expected = result_dtype(case, sample, dtype, i)
             assert g.dtype == numpy_dtype(expected), f"{what}: {g.dtype}, expected {expected}"
-            compare(case, g, w, floor, what, zeros)
+            precision = dtype if i in case.auxiliary else None
+            compare(case, g, w, floor, what, zeros, precision)
 
 
 def check_awkward(case: Case, dtype: str) -> None:
@@ -291,6 +297,19 @@ def error_of(call: Callable[[], Any]) -> Exception | None:
 Function = Callable[[list[np.ndarray]], list[np.ndarray]]
 
 
+def smooth(case: Case, outputs: Sequence[Tensor]) -> list[int]:
+    """The outputs that a gradient can start from."""
+    return [i for i, y in enumerate(outputs) if y.dtype == "float64" and i not in case.auxiliary]
+
+
+def starting(
+    case: Case, outputs: Sequence[np.ndarray], rng: np.random.Generator
+) -> list[np.ndarray]:
+    """A random gradient for each output to start from, 0 for auxiliary ones."""
+    drawn = [rng.uniform(-1, 1, y.shape) for y in outputs]
+    return [0 * g if i in case.auxiliary else g for i, g in enumerate(drawn)]
+
+
 def gradients(
     case: Case, sample: Sample, arrays: Sequence[Any], starts: Sequence[np.ndarray], wrt: list[int]
 ) -> list[np.ndarray]:
@@ -299,7 +318,7 @@ def gradients(
     for i in wrt:
         given[i].requires_grad = True
     outputs = as_list(call(case, *given, **fields_of(case, sample, "float64")))
-    floating = [i for i, y in enumerate(outputs) if y.dtype == "float64"]
+    floating = smooth(case, outputs)
     found = autograd.grad(
         [outputs[i] for i in floating],
         [given[i] for i in wrt],
@@ -338,7 +357,8 @@ def compare_slopes(
 
     def value(i: int, moved: np.ndarray) -> float:
         outputs = function([moved if j == i else a for j, a in enumerate(at)])
-        return float(sum((o * w).sum() for o, w in zip(outputs, weights, strict=True)))
+        # An auxiliary output, which may be infinite, weighs nothing.
+        return float(sum((o * w).sum() for o, w in zip(outputs, weights, strict=True) if w.any()))
 
     for g, i in zip(found, places, strict=True):
         for d in directions(at[i].shape, rng):
@@ -356,7 +376,7 @@ def check_gradient(case: Case, samples: Sequence[Sample] | None = None) -> None:
         wrt = [i for i in case.differentiable if i < len(arrays)]
         if not wrt:
             continue
-        starts = [rng.uniform(-1, 1, o.shape) for o in run(case, sample, arrays, "float64")]
+        starts = starting(case, run(case, sample, arrays, "float64"), rng)
         found = gradients(case, sample, arrays, starts, wrt)
         compare_slopes(
             f"{case.op} {sample}",
@@ -375,7 +395,7 @@ def second_gradients(
     for t in targets:
         t.requires_grad = True
     outputs = as_list(call(case, *given, **fields_of(case, sample, "float64")))
-    floating = [i for i, y in enumerate(outputs) if y.dtype == "float64"]
+    floating = smooth(case, outputs)
     first = autograd.grad(
         [outputs[i] for i in floating],
         targets[: len(wrt)],
@@ -403,7 +423,7 @@ def check_second_gradient(case: Case, samples: Sequence[Sample] | None = None) -
         wrt = [i for i in case.differentiable if i < len(arrays)]
         if not wrt:
             continue
-        starts = [rng.uniform(-1, 1, o.shape) for o in run(case, sample, arrays, "float64")]
+        starts = starting(case, run(case, sample, arrays, "float64"), rng)
         weights = [rng.uniform(-1, 1, arrays[i].shape) for i in wrt]
         found = second_gradients(case, sample, arrays, starts, weights, wrt)
         n = len(arrays)

@@ -73,6 +73,7 @@ class Case:
     ulp: float = 4.0
     floor: float | Callable[..., Any] = 0.0
     differentiable: tuple[int, ...] = ()  # inputs
+    auxiliary: tuple[int, ...] = ()  # outputs that only a gradient reads, and that have none
     awkward: tuple[Sample, ...] = ()  # with NaN, infinities, signed zeros, extremes
     signed_zeros: bool = True  # whether awkward zeros have NumPy's sign
     large: Sample | None = None  # enough for several threads

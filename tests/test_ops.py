@@ -156,7 +156,9 @@ def replace_rule(monkeypatch: pytest.MonkeyPatch, op: str, change: Callable[...,
         rule = autograd._variadic[op]
 
         def changed(node: Any, g: Any) -> list[Any]:
-            return [change(lambda *_, x=x: x, node, g) for x in rule(node, g)]
+            return [
+                None if x is None else change(lambda *_, x=x: x, node, g) for x in rule(node, g)
+            ]
 
         monkeypatch.setitem(autograd._variadic, op, changed)
         return

@@ -55,6 +55,8 @@ def pyneuro_side() -> Framework:
             "softmax": ops.softmax,
             "sum": ops.sum,
             "sum_rows": lambda x: ops.sum(x, axis=0),
+            "attention": ops.dot_product_attention,
+            "causal": partial(ops.dot_product_attention, is_causal=True),
         },
     )
     side.tracked = pyneuro.Variable
@@ -63,6 +65,10 @@ def pyneuro_side() -> Framework:
 
 
 def torch_side(torch: ModuleType) -> Framework:
+    def attention(*parts: Any, **options: Any) -> Any:
+        by_head = (x.transpose(1, 2) for x in parts)
+        return torch.nn.functional.scaled_dot_product_attention(*by_head, **options).transpose(1, 2)
+
     side = Framework(
         "torch",
         torch.from_numpy,
@@ -74,6 +80,8 @@ def torch_side(torch: ModuleType) -> Framework:
             "softmax": lambda x: torch.softmax(x, -1),
             "sum": torch.sum,
             "sum_rows": lambda x: torch.sum(x, 0),
+            "attention": attention,
+            "causal": partial(attention, is_causal=True),
         },
     )
     side.tracked = lambda x: torch.from_numpy(x).requires_grad_()
@@ -105,6 +113,8 @@ def jax_side(jax: ModuleType) -> Framework:
             "softmax": jax.nn.softmax,
             "sum": jnp.sum,
             "sum_rows": lambda x: jnp.sum(x, axis=0),
+            "attention": jax.nn.dot_product_attention,
+            "causal": partial(jax.nn.dot_product_attention, is_causal=True),
         },
         wait="({}).block_until_ready()",
     )
@@ -267,10 +277,26 @@ def memory_rows(sides: list[Framework]) -> Iterator[Row]:
             )
 
 
+def attention_rows(sides: list[Framework]) -> Iterator[Row]:
+    for batch, length, heads, size in ((32, 32, 4, 16), (8, 256, 8, 32), (4, 1024, 8, 64)):
+        arrays = {name: sample(batch, length, heads, size) for name in "abc"}
+        for name in ("attention", "causal"):
+            yield plain_row(
+                sides,
+                f"{name}, {batch} x {length} x {heads} x {size}",
+                f"{name}(a, b, c)",
+                arrays,
+                1e-5,
+                4.0 * batch * heads * length**2 * size,
+                "GFLOP/s",
+            )
+
+
 def rows_of(sides: list[Framework]) -> Iterator[Row]:
     yield from small_rows(sides)
     yield from product_rows(sides)
     yield from memory_rows(sides)
+    yield from attention_rows(sides)
 
 
 def main() -> None:

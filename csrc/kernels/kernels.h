@@ -45,6 +45,8 @@ Kernel kernel(Tag<Crossentropy>);
 Kernel kernel(Tag<CrossentropyGrad>);
 Kernel kernel(Tag<SparseCrossentropy>);
 Kernel kernel(Tag<SparseCrossentropyGrad>);
+Kernel kernel(Tag<Attention>);      // attention.cpp
+Kernel kernel(Tag<AttentionGrad>);  // attention_grad.cpp
 Kernel kernel(Tag<Concatenate>);  // manipulation.cpp
 Kernel kernel(Tag<SliceGrad>);
 Kernel kernel(Tag<SliceUpdate>);

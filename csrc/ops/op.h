@@ -37,11 +37,11 @@ namespace pyneuro {
 /// and comes last.
 struct Signature {
   std::string_view name;
-  std::array<std::string_view, 6> inputs{};
+  std::array<std::string_view, 8> inputs{};
 
   constexpr int size() const {
     int n = 0;
-    while (n < 6 && !inputs[n].empty()) ++n;
+    while (n < 8 && !inputs[n].empty()) ++n;
     return n;
   }
   constexpr bool variadic() const { return size() > 0 && inputs[size() - 1].back() == '*'; }

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "ops/attention.h"
 #include "ops/conv.h"
 #include "ops/custom.h"
 #include "ops/elementwise.h"
@@ -37,6 +38,7 @@ using OpTable =
            TypeList<Softmax, LogSoftmax, SoftmaxGrad, LogSoftmaxGrad, Crossentropy,
                     CrossentropyGrad, SparseCrossentropy, SparseCrossentropyGrad>,
            TypeList<Normalize, NormalizeGrad, Standardize>, TypeList<Resample, ResampleGrad>,
+           TypeList<Attention, AttentionGrad>,
            TypeList<Reshape, Transpose, BroadcastTo, Slice, Split, Concatenate, SliceGrad,
                     SliceUpdate, Full, Arange>,
            TypeList<Take, TakeGrad, TakeAlongAxis, TakeAlongAxisGrad, ScatterUpdate, OneHot>,

@@ -103,6 +103,15 @@ template <std::floating_point T> inline Vec<T> exp(Vec<T> x) {
   return scale(Vec<T>(T(1)) + reduced_expm1(a.r), a);
 }
 
+/// e^x for x <= 0 or NaN, and 0 where that would be below the normal numbers: such results take some
+/// CPUs many cycles, and a softmax does not feel them.
+template <std::floating_point T> inline Vec<T> exp_flushed(Vec<T> x) {
+  const Vec<T> lowest(sizeof(T) == 8 ? T(-708) : T(-87));
+  const Reduced<T> a = reduce_by_ln2(max(lowest, x));
+  const Vec<T> y = (Vec<T>(T(1)) + reduced_expm1(a.r)) * power_of_two(a.shifted);
+  return select(x < lowest, Vec<T>(T(0)), y);
+}
+
 /// e^x - 1 where 2^n is a normal number below the largest; exact in sign only for x != 0.
 template <std::floating_point T> inline Vec<T> expm1_in_range(Vec<T> x) {
   const Reduced<T> a = reduce_by_ln2(x);

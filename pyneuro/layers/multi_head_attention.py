@@ -85,6 +85,11 @@ class _HeadAttention(Layer):
                 f"{kind}: attention_axes {self._axes} do not fit {rank} axes, of which the first "
                 "is the batch and the last the features"
             )
+        if self.flash_attention and rank != 3:
+            raise ArgumentError(
+                f"{kind}: flash_attention=True attends along the one axis of (batch, positions, "
+                f"features), but query is {query_shape}"
+            )
         self._along = axes
         heads, key_heads = self._heads, self._key_heads
         self._query_dense = self._project("query", query_shape, (heads, self._key_size))
@@ -179,7 +184,8 @@ class _HeadAttention(Layer):
         gate = self._gate_dense(query) if self.use_gate else None
         q, k, v = self._query_dense(query), self._key_dense(key), self._value_dense(value)
         shares = None
-        if q.ndim == 4 and not self.dropout and not return_attention_scores:
+        dropping = self.dropout > 0 and training
+        if q.ndim == 4 and not dropping and not return_attention_scores:
             outputs = ops.dot_product_attention(
                 q, k, v, mask=None if mask is None else _with_heads(mask, 4, 1),
                 is_causal=use_causal_mask, flash_attention=self.flash_attention,

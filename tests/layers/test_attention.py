@@ -157,7 +157,7 @@ def test_bad_calls_of_the_op() -> None:
     with pytest.raises(DTypeError, match="bias"):
         attend(Q, K, V, mask=random(5, 7))
     with pytest.raises(ArgumentError, match="flash_attention"):
-        attend(Q, K, V, flash_attention=True)
+        attend(Q, K, V, flash_attention=True, attn_logits_soft_cap=1.0)
     with pytest.raises(ArgumentError, match="soft_cap"):
         attend(Q, K, V, attn_logits_soft_cap=0.0)
 
@@ -413,6 +413,8 @@ def test_bad_arguments_of_layers() -> None:
         layers.MultiHeadAttention(2, 3)(x, x, x[:, :3])
     with pytest.raises(ShapeError, match="attention_axes"):
         layers.MultiHeadAttention(2, 3, attention_axes=2)(x, x)
+    with pytest.raises(ArgumentError, match="flash_attention=True attends along the one axis"):
+        layers.MultiHeadAttention(2, 3, flash_attention=True)(x[None], x[None])
     with pytest.raises(ShapeError, match="list"):
         layers.Attention()(x)
     with pytest.raises(ShapeError, match="does not fit"):
