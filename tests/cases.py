@@ -14,6 +14,7 @@ from cases_conv import CONV
 from cases_index import ORDERING
 from cases_memory import MEMORY
 from cases_pool import POOL
+from cases_recurrent import RECURRENT
 from cases_state import STATE
 from cases_update import UPDATES
 from references import ALL, FLOATS, NUMBERS
@@ -412,5 +413,5 @@ MATMUL = Case(
 
 CASES = (
     *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL, *MEMORY, *ORDERING,
-    *STATE, *UPDATES,
+    *RECURRENT, *STATE, *UPDATES,
 )  # fmt: skip

@@ -66,6 +66,8 @@ class Case:
     ulp: float = 4.0
     floor: float | Callable[..., Any] = 0.0
     differentiable: tuple[int, ...] = ()  # inputs
+    outputs: int | None = None  # how many of the first ones have gradients; None: all
+    second: bool = True  # whether it has second derivatives
     awkward: tuple[Sample, ...] = ()  # with NaN, infinities, signed zeros, extremes
     signed_zeros: bool = True  # whether awkward zeros have NumPy's sign
     large: Sample | None = None  # enough for several threads

@@ -54,6 +54,10 @@ Kernel kernel(Tag<Sort>);    // sort.cpp
 Kernel kernel(Tag<Cumsum>);  // cumulate.cpp
 Kernel kernel(Tag<Cumprod>);
 Kernel kernel(Tag<LinearRecurrence>);
+Kernel kernel(Tag<Lstm>);  // recurrent_lstm.cpp
+Kernel kernel(Tag<LstmGrad>);
+Kernel kernel(Tag<Gru>);  // recurrent_gru.cpp
+Kernel kernel(Tag<GruGrad>);
 Kernel kernel(Tag<RandomUniform>);  // random.cpp
 Kernel kernel(Tag<RandomNormal>);
 Kernel kernel(Tag<Dropout>);

@@ -14,6 +14,7 @@
 #include "ops/order.h"
 #include "ops/pool.h"
 #include "ops/random.h"
+#include "ops/recurrent.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
 #include "ops/update.h"
@@ -37,6 +38,7 @@ using OpTable =
                     SliceUpdate, Full, Arange>,
            TypeList<Take, TakeGrad, TakeAlongAxis, TakeAlongAxisGrad, ScatterUpdate, OneHot>,
            TypeList<Sort, Cumsum, Cumprod, LinearRecurrence>,
+           TypeList<Lstm, LstmGrad, Gru, GruGrad>,
            TypeList<RandomUniform, RandomNormal, Dropout>,
            TypeList<Assign, SgdUpdate, AdamUpdate, RmspropUpdate, AdagradUpdate, LionUpdate>,
            TypeList<Custom, HostCall>>::type;
