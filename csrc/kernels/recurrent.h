@@ -107,9 +107,7 @@ struct Sequence {
 
   /// The place in x of the step that runs as number s.
   int64_t time(int64_t s) const { return reverse ? steps - 1 - s : s; }
-  bool masked(int64_t n, int64_t s) const {
-    return mask != nullptr && !mask[n * steps + time(s)];
-  }
+  bool masked(int64_t n, int64_t s) const { return mask != nullptr && !mask[n * steps + time(s)]; }
 };
 
 /// Storage S as registers of T; n lanes.
@@ -125,12 +123,24 @@ template <class T, class S> [[gnu::always_inline]] inline void put(S* p, Vec<T> 
     simd::store_as(p, v, n);
 }
 
+/// Brings to the caches what the gates of a panel read of one sample and step: `count` pieces of
+/// kUnits elements, `apart` from each other. No hardware foresees them, and a product hides the
+/// wait.
+template <class T, class S>
+[[gnu::always_inline]] inline void fetch(const S* p, int count, int64_t apart) {
+  constexpr int64_t line = 64 / sizeof(S);
+  for (int i = 0; i < count; ++i)
+    for (int64_t k = 0; k < kUnits<T>; k += line) __builtin_prefetch(p + i * apart + k);
+}
+
 /// n elements from one type to another.
 template <class T, class S> void widen(T* to, const S* from, int64_t n) {
-  for_vectors<T>(n, [&](int64_t i, int lanes) { store_some(to + i, get<T>(from + i, lanes), lanes); });
+  for_vectors<T>(n,
+                 [&](int64_t i, int lanes) { store_some(to + i, get<T>(from + i, lanes), lanes); });
 }
 template <class T, class S> void narrow(S* to, const T* from, int64_t n) {
-  for_vectors<T>(n, [&](int64_t i, int lanes) { put<T>(to + i, load_some(from + i, lanes), lanes); });
+  for_vectors<T>(n,
+                 [&](int64_t i, int lanes) { put<T>(to + i, load_some(from + i, lanes), lanes); });
 }
 
 /// Calls f with T and S, what an array of `dtype` computes and is stored in, as null pointers.

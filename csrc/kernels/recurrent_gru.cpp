@@ -36,9 +36,11 @@ template <class T, class S> struct Forward {
     alignas(64) T product[3][kMostSamples * width];
     const T* from = h[s & 1];
     for (int64_t j = part.j0; j < part.j1; ++j) {
+      const int64_t u = j * width, units = smaller(width, q.units - u);
+      for (int64_t n = part.n0; n < part.n1; ++n)
+        fetch<T>(x + (n * q.steps + q.time(s)) * 3 * q.units + u, 3, q.units);
       for (int g = 0; g < 3; ++g)
         panels[g].multiply(j, from + part.n0 * row, row, part.n1 - part.n0, product[g]);
-      const int64_t u = j * width, units = smaller(width, q.units - u);
       for (int64_t n = part.n0; n < part.n1; ++n) {
         const int64_t r = (n - part.n0) * width;
         const T* const sums[3] = {product[0] + r, product[1] + r, product[2] + r};
@@ -109,8 +111,8 @@ template <class T, class S> struct Backward {
   S *dx, *dinner, *dh;
   Panels<T> panels;  // the recurrent kernel, transposed
   T* dz[2];          // of h R + b, of the step at hand and of the one after it, by turns
-  T* held;           // what comes to h past the product: from the update gate, a masked step, the end
-  T* later;          // what masked steps, that repeat it, send to the output before them
+  T* held;   // what comes to h past the product: from the update gate, a masked step, the end
+  T* later;  // what masked steps, that repeat it, send to the output before them
   int64_t wide, row;  // rows of dz, and of the others
 
   void start(Context& ctx) const {
@@ -127,6 +129,10 @@ template <class T, class S> struct Backward {
     alignas(64) T product[kMostSamples * width];
     for (int64_t j = part.j0; j < part.j1; ++j) {
       const int64_t u = j * width, units = smaller(width, q.units - u);
+      for (int64_t n = part.n0; s >= 0 && n < part.n1; ++n) {
+        fetch<T>(trace + (n * q.steps + q.time(s)) * 4 * q.units + u, 4, q.units);
+        fetch<T>(g_y + (n * q.steps + s) * q.units + u, 1, 0);
+      }
       if (s + 1 < q.steps)
         panels.multiply(j, dz[(s + 1) & 1] + part.n0 * wide, wide, part.n1 - part.n0, product);
       for (int64_t n = part.n0; n < part.n1; ++n) {
@@ -156,10 +162,10 @@ template <class T, class S> struct Backward {
     T* wait = later == nullptr ? nullptr : later + n * row + u;
     const auto give = [&](int gate, int64_t k, V of_x, V inner, int lanes)
                           __attribute__((always_inline)) {
-      store_some(to + gate * units + k, inner, lanes);
-      put<T>(to_inner + gate * units + k, inner, lanes);
-      put<T>(to_x + gate * units + k, of_x, lanes);
-    };
+                            store_some(to + gate * units + k, inner, lanes);
+                            put<T>(to_inner + gate * units + k, inner, lanes);
+                            put<T>(to_x + gate * units + k, of_x, lanes);
+                          };
     if (q.masked(n, s)) {
       for_vectors<T>(count, [&](int64_t k, int lanes) __attribute__((always_inline)) {
         store_some(past + k, load_some(g + k, lanes), lanes);
@@ -210,9 +216,8 @@ Backward<T, S> make_backward(const GruGrad& op, In in, Out out, Scratch& scratch
 
 size_t forward_scratch(const Gru& op, In in, Out out) noexcept {
   Scratch scratch{nullptr};
-  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) {
-    make_forward<T, S>(op, in, out, scratch);
-  });
+  with_floats(out[0].dtype,
+              [&]<class T, class S>(T*, S*) { make_forward<T, S>(op, in, out, scratch); });
   return scratch.used;
 }
 void forward(const Gru& op, Context& ctx, In in, Out out) noexcept {
@@ -229,9 +234,8 @@ void forward(const Gru& op, Context& ctx, In in, Out out) noexcept {
 
 size_t backward_scratch(const GruGrad& op, In in, Out out) noexcept {
   Scratch scratch{nullptr};
-  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) {
-    make_backward<T, S>(op, in, out, scratch);
-  });
+  with_floats(out[0].dtype,
+              [&]<class T, class S>(T*, S*) { make_backward<T, S>(op, in, out, scratch); });
   return scratch.used;
 }
 void backward(const GruGrad& op, Context& ctx, In in, Out out) noexcept {

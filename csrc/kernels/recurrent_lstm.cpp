@@ -23,8 +23,7 @@ template <class T, class S> struct Forward {
   int64_t row;  // of h and c
 
   void start(Context& ctx) const {
-    for (int g = 0; g < 4; ++g)
-      panels[g].pack(ctx, kernel + g * q.units, 4 * q.units, false);
+    for (int g = 0; g < 4; ++g) panels[g].pack(ctx, kernel + g * q.units, 4 * q.units, false);
     for (int64_t n = 0; n < q.batch; ++n) {
       widen(h[0] + n * row, h0 + n * q.units, q.units);
       widen(c + n * row, c0 + n * q.units, q.units);
@@ -42,9 +41,11 @@ template <class T, class S> struct Forward {
     alignas(64) T product[4][kMostSamples * width];
     const T* from = h[s & 1];
     for (int64_t j = part.j0; j < part.j1; ++j) {
+      const int64_t u = j * width, units = smaller(width, q.units - u);
+      for (int64_t n = part.n0; n < part.n1; ++n)
+        fetch<T>(x + (n * q.steps + q.time(s)) * 4 * q.units + u, 4, q.units);
       for (int g = 0; g < 4; ++g)
         panels[g].multiply(j, from + part.n0 * row, row, part.n1 - part.n0, product[g]);
-      const int64_t u = j * width, units = smaller(width, q.units - u);
       for (int64_t n = part.n0; n < part.n1; ++n) {
         const int64_t r = (n - part.n0) * width;
         const T* const sums[4] = {product[0] + r, product[1] + r, product[2] + r, product[3] + r};
@@ -64,7 +65,9 @@ template <class T, class S> struct Forward {
     S* kept = trace == nullptr ? nullptr : trace + at * 5 * units + u;
     const bool masked = q.masked(n, s);
     for_vectors<T>(count, [&](int64_t k, int lanes) __attribute__((always_inline)) {
-      const auto gate = [&](int g) { return get<T>(px + g * units + k, lanes) + simd::load(sums[g] + k); };
+      const auto gate = [&](int g) {
+        return get<T>(px + g * units + k, lanes) + simd::load(sums[g] + k);
+      };
       const V i = Sigmoid::eval(gate(0)), f = Sigmoid::eval(gate(1)), g = tanh(gate(2));
       const V o = Sigmoid::eval(gate(3)), old_c = load_some(pc + k, lanes);
       const V old_h = load_some(ph + k, lanes);
@@ -100,8 +103,7 @@ Forward<T, S> make_forward(const Lstm& op, In in, Out out, Scratch& scratch) {
   f.y = out[0].as<S>(), f.h_last = out[1].as<S>(), f.c_last = out[2].as<S>();
   if (op.keep) f.trace = out[3].as<S>(), f.before = out[4].as<S>();
   f.row = padded_row(units);
-  for (auto& p : f.panels)
-    p = {units, units, scratch.take<T>(Panels<T>::elements(units, units))};
+  for (auto& p : f.panels) p = {units, units, scratch.take<T>(Panels<T>::elements(units, units))};
   for (T*& p : f.h) p = scratch.take<T>(f.q.batch * f.row);
   f.c = scratch.take<T>(f.q.batch * f.row);
   return f;
@@ -114,11 +116,11 @@ template <class T, class S> struct Backward {
   bool zero_masked;
   const S *kernel, *trace, *g_y, *g_h, *g_c;
   S *dx, *dh, *dc;
-  Panels<T> panels;  // the recurrent kernel, transposed
-  T* dz[2];          // of the step at hand and of the one after it, by turns
-  T* held;           // what comes to h past a masked step, and past the last one
-  T* later;          // what masked steps, that repeat it, send to the output before them
-  T* cell;           // the gradient of c
+  Panels<T> panels;   // the recurrent kernel, transposed
+  T* dz[2];           // of the step at hand and of the one after it, by turns
+  T* held;            // what comes to h past a masked step, and past the last one
+  T* later;           // what masked steps, that repeat it, send to the output before them
+  T* cell;            // the gradient of c
   int64_t wide, row;  // rows of dz, and of the others
 
   void start(Context& ctx) const {
@@ -136,6 +138,10 @@ template <class T, class S> struct Backward {
     alignas(64) T product[kMostSamples * width];
     for (int64_t j = part.j0; j < part.j1; ++j) {
       const int64_t u = j * width, units = smaller(width, q.units - u);
+      for (int64_t n = part.n0; s >= 0 && n < part.n1; ++n) {
+        fetch<T>(trace + (n * q.steps + q.time(s)) * 5 * q.units + u, 5, q.units);
+        fetch<T>(g_y + (n * q.steps + s) * q.units + u, 1, 0);
+      }
       if (s + 1 < q.steps)
         panels.multiply(j, dz[(s + 1) & 1] + part.n0 * wide, wide, part.n1 - part.n0, product);
       for (int64_t n = part.n0; n < part.n1; ++n) {
@@ -214,9 +220,8 @@ Backward<T, S> make_backward(const LstmGrad& op, In in, Out out, Scratch& scratc
 
 size_t forward_scratch(const Lstm& op, In in, Out out) noexcept {
   Scratch scratch{nullptr};
-  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) {
-    make_forward<T, S>(op, in, out, scratch);
-  });
+  with_floats(out[0].dtype,
+              [&]<class T, class S>(T*, S*) { make_forward<T, S>(op, in, out, scratch); });
   return scratch.used;
 }
 void forward(const Lstm& op, Context& ctx, In in, Out out) noexcept {
@@ -233,9 +238,8 @@ void forward(const Lstm& op, Context& ctx, In in, Out out) noexcept {
 
 size_t backward_scratch(const LstmGrad& op, In in, Out out) noexcept {
   Scratch scratch{nullptr};
-  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) {
-    make_backward<T, S>(op, in, out, scratch);
-  });
+  with_floats(out[0].dtype,
+              [&]<class T, class S>(T*, S*) { make_backward<T, S>(op, in, out, scratch); });
   return scratch.used;
 }
 void backward(const LstmGrad& op, Context& ctx, In in, Out out) noexcept {

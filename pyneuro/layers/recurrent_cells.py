@@ -130,7 +130,8 @@ class Cell(Layer):
         self, z: Any, states: list[Any], mask: Any, go_backwards: bool, zero_output_for_mask: bool
     ) -> tuple[Any, list[Any]] | None:
         """All outputs and the last states from projected inputs (N, T, gates * units), by a native
-        op; `None` where there is none for this cell."""
+        op; `None` where there is none for this cell.
+        """
         return None
 
     def _is_standard(self, cell: Any, z: Any, states: list[Any]) -> bool:
