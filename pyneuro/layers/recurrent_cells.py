@@ -334,7 +334,8 @@ class LSTMCell(Cell):
         if not self._is_standard(LSTMCell, z, states):
             return None
         kernel = self.cast_weight(self.recurrent_kernel)
-        y, h, c = ops.lstm(z, kernel, *states, mask, go_backwards, zero_output_for_mask)
+        h, c = states
+        y, h, c = ops.lstm(z, kernel, h, c, mask, go_backwards, zero_output_for_mask)
         return y, [h, c]
 
     def get_config(self) -> dict[str, Any]:
@@ -446,7 +447,7 @@ class GRUCell(Cell):
             bias = ops.zeros((3 * self.units,), dtype=z.dtype)
         else:
             bias = self.cast_weight(self.bias)[1]
-        y, h = ops.gru(z, kernel, bias, *states, mask, go_backwards, zero_output_for_mask)
+        y, h = ops.gru(z, kernel, bias, states[0], mask, go_backwards, zero_output_for_mask)
         return y, [h]
 
     def get_config(self) -> dict[str, Any]:

@@ -33,13 +33,13 @@ KINDS = {
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The native ops that layers ask for, in order."""
     seen: list[str] = []
-    for name in ("lstm", "gru"):
+    for native in (ops.lstm, ops.gru):
 
-        def counted(*args: Any, name: str = name, run: Any = getattr(ops, name), **k: Any) -> Any:
-            seen.append(name)
-            return run(*args, **k)
+        def counted(*args: Any, native: Any = native, **kwargs: Any) -> Any:
+            seen.append(native.__name__)
+            return native(*args, **kwargs)
 
-        monkeypatch.setattr(ops, name, counted)
+        monkeypatch.setattr(ops, native.__name__, counted)
     return seen
 
 
