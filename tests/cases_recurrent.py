@@ -119,7 +119,7 @@ def gru_grad(
         dx[:, t] = np.where(rows, np.concatenate([dz, dr, dg], 1), 0)
         inner[:, t] = np.where(rows, np.concatenate([dz, dr, dg * r], 1), 0)
         g_h = np.where(rows, inner[:, t] @ kernel.T + dh * z, g_h)
-    return dx, inner, g_h
+    return dx, g_h, inner
 
 
 # ---- samples -------------------------------------------------------------------------------------

@@ -153,6 +153,31 @@ template <class F> void with_floats(DType dtype, F f) {
   });
 }
 
+/// A step forward of the part: the gates' products with h, `from`, panel by panel, and for each
+/// sample sample(n, u, count, sums), which does `count` units from u on; sums[g] points to gate g's
+/// product.
+template <int kGates, class T, class S, class F>
+void forward_step(const Sequence& q, int64_t s, const Part& part, const Panels<T> (&panels)[kGates],
+                  const T* from, int64_t row, const S* x, F sample) {
+  constexpr int64_t width = kUnits<T>;
+  alignas(64) T product[kGates][kMostSamples * width];
+  for (int64_t j = part.j0; j < part.j1; ++j) {
+    const int64_t u = j * width;
+    for (int64_t n = part.n0; n < part.n1; ++n)
+      fetch<T>(x + (n * q.steps + q.time(s)) * kGates * q.units + u, kGates, q.units);
+    for (int g = 0; g < kGates; ++g)
+      panels[g].multiply(j, from + part.n0 * row, row, part.n1 - part.n0, product[g]);
+    for (int64_t n = part.n0; n < part.n1; ++n) {
+      const T* sums[kGates];
+      for (int g = 0; g < kGates; ++g) sums[g] = product[g] + (n - part.n0) * width;
+      sample(n, u, smaller(width, q.units - u), sums);
+    }
+  }
+}
+
+/// y (1 - y), from a sigmoid's result.
+template <class V> [[gnu::always_inline]] inline V sigmoid_slope(V y) { return y * (V(1) - y); }
+
 /// Hands out parts of scratch, one after the other; without memory it only counts.
 struct Scratch {
   char* at;
@@ -163,6 +188,27 @@ struct Scratch {
     return part;
   }
 };
+
+/// The ops' entries. Pass<T, S>(op, in, out, scratch) is a cell one way: start, step(s, part) for
+/// s in [0, rounds), end. Output 1 is [N, U].
+template <template <class, class> class Pass, class Op>
+size_t pass_scratch(const Op& op, In in, Out out) noexcept {
+  Scratch scratch{nullptr};
+  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) { Pass<T, S>(op, in, out, scratch); });
+  return scratch.used;
+}
+template <template <class, class> class Pass, class Op>
+void run_pass(const Op& op, Context& ctx, In in, Out out) noexcept {
+  if (out[1].size() == 0) return;
+  Scratch scratch{static_cast<char*>(ctx.scratch())};
+  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) {
+    const Pass<T, S> pass(op, in, out, scratch);
+    pass.start(ctx);
+    run_steps<T>(ctx, pass.q.batch, pass.q.units, Pass<T, S>::kGates, pass.rounds(),
+                 [&](int64_t s, const Part& part) { pass.step(s, part); });
+    pass.end();
+  });
+}
 
 }  // namespace PN_SIMD_ABI
 }  // namespace pyneuro

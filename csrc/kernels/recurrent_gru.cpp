@@ -9,21 +9,34 @@ namespace {
 
 using formulas::Sigmoid;
 
-template <class V> V sigmoid_slope(V y) { return y * (V(1) - y); }
-
 // ---- forward ------------------------------------------------------------------------------------
 
 template <class T, class S> struct Forward {
+  static constexpr int kGates = 3;
   Sequence q;
   bool zero_masked;
   const S *x, *kernel, *bias, *h0;
-  S *y, *h_last, *trace, *before;  // trace and before may be null
-  Panels<T> panels[3];
+  S *y, *h_last, *trace = nullptr, *before = nullptr;
+  Panels<T> panels[kGates];
   T* h[2];      // before and after a step, by turns
   int64_t row;  // of h
 
+  Forward(const Gru& op, In in, Out out, Scratch& scratch) {
+    const Shape& shape = out[0].shape;
+    const int64_t units = shape[2];
+    q = {shape[0], shape[1], units, op.reverse, in.has(4) ? in[4].as<const bool>() : nullptr};
+    zero_masked = op.zero_masked;
+    x = in[0].as<const S>(), kernel = in[1].as<const S>();
+    bias = in[2].as<const S>(), h0 = in[3].as<const S>();
+    y = out[0].as<S>(), h_last = out[1].as<S>();
+    if (op.keep) trace = out[2].as<S>(), before = out[3].as<S>();
+    row = padded_row(units);
+    for (auto& p : panels) p = {units, units, scratch.take<T>(Panels<T>::elements(units, units))};
+    for (T*& p : h) p = scratch.take<T>(q.batch * row);
+  }
+
   void start(Context& ctx) const {
-    for (int g = 0; g < 3; ++g) panels[g].pack(ctx, kernel + g * q.units, 3 * q.units, false);
+    for (int g = 0; g < kGates; ++g) panels[g].pack(ctx, kernel + g * q.units, 3 * q.units, false);
     for (int64_t n = 0; n < q.batch; ++n) widen(h[0] + n * row, h0 + n * q.units, q.units);
   }
   void end() const {
@@ -31,26 +44,17 @@ template <class T, class S> struct Forward {
       narrow(h_last + n * q.units, h[q.steps & 1] + n * row, q.units);
   }
 
+  int64_t rounds() const { return q.steps; }
   void step(int64_t s, const Part& part) const {
-    constexpr int64_t width = kUnits<T>;
-    alignas(64) T product[3][kMostSamples * width];
-    const T* from = h[s & 1];
-    for (int64_t j = part.j0; j < part.j1; ++j) {
-      const int64_t u = j * width, units = smaller(width, q.units - u);
-      for (int64_t n = part.n0; n < part.n1; ++n)
-        fetch<T>(x + (n * q.steps + q.time(s)) * 3 * q.units + u, 3, q.units);
-      for (int g = 0; g < 3; ++g)
-        panels[g].multiply(j, from + part.n0 * row, row, part.n1 - part.n0, product[g]);
-      for (int64_t n = part.n0; n < part.n1; ++n) {
-        const int64_t r = (n - part.n0) * width;
-        const T* const sums[3] = {product[0] + r, product[1] + r, product[2] + r};
-        sample(s, n, u, units, sums);
-      }
-    }
+    forward_step(q, s, part, panels, h[s & 1], row, x,
+                 [&](int64_t n, int64_t u, int64_t count, const T* const(&sums)[kGates]) {
+                   sample(s, n, u, count, sums);
+                 });
   }
 
   /// One step of one sample, `count` units from u on.
-  void sample(int64_t s, int64_t n, int64_t u, int64_t count, const T* const (&sums)[3]) const {
+  void sample(int64_t s, int64_t n, int64_t u, int64_t count,
+              const T* const (&sums)[kGates]) const {
     using V = Vec<T>;
     const int64_t units = q.units, at = n * q.steps + q.time(s);
     const S *px = x + at * 3 * units + u, *pb = bias + u;
@@ -85,35 +89,34 @@ template <class T, class S> struct Forward {
   }
 };
 
-template <class T, class S>
-Forward<T, S> make_forward(const Gru& op, In in, Out out, Scratch& scratch) {
-  const Shape& shape = out[0].shape;
-  const int64_t units = shape[2];
-  Forward<T, S> f{};
-  f.q = {shape[0], shape[1], units, op.reverse, in.has(4) ? in[4].as<const bool>() : nullptr};
-  f.zero_masked = op.zero_masked;
-  f.x = in[0].as<const S>(), f.kernel = in[1].as<const S>();
-  f.bias = in[2].as<const S>(), f.h0 = in[3].as<const S>();
-  f.y = out[0].as<S>(), f.h_last = out[1].as<S>();
-  if (op.keep) f.trace = out[2].as<S>(), f.before = out[3].as<S>();
-  f.row = padded_row(units);
-  for (auto& p : f.panels) p = {units, units, scratch.take<T>(Panels<T>::elements(units, units))};
-  for (T*& p : f.h) p = scratch.take<T>(f.q.batch * f.row);
-  return f;
-}
-
 // ---- backward -----------------------------------------------------------------------------------
 
 template <class T, class S> struct Backward {
+  static constexpr int kGates = 3;
   Sequence q;
   bool zero_masked;
   const S *kernel, *trace, *before, *g_y, *g_h;
   S *dx, *dinner, *dh;
   Panels<T> panels;  // the recurrent kernel, transposed
   T* dz[2];          // of h R + b, of the step at hand and of the one after it, by turns
-  T* held;   // what comes to h past the product: from the update gate, a masked step, the end
-  T* later;  // what masked steps, that repeat it, send to the output before them
-  int64_t wide, row;  // rows of dz, and of the others
+  T* held;  // what comes to h past the product: from the update gate, a masked step, the end
+  T* later = nullptr;  // what masked steps, that repeat it, send to the output before them
+  int64_t wide, row;   // rows of dz, and of the others
+
+  Backward(const GruGrad& op, In in, Out out, Scratch& scratch) {
+    const Shape& shape = in[3].shape;
+    const int64_t units = shape[2];
+    q = {shape[0], shape[1], units, op.reverse, in.has(5) ? in[5].as<const bool>() : nullptr};
+    zero_masked = op.zero_masked;
+    kernel = in[0].as<const S>(), trace = in[1].as<const S>(), before = in[2].as<const S>();
+    g_y = in[3].as<const S>(), g_h = in[4].as<const S>();
+    dx = out[0].as<S>(), dh = out[1].as<S>(), dinner = out[2].as<S>();
+    row = padded_row(units), wide = padded_row(3 * units);
+    panels = {3 * units, units, scratch.take<T>(Panels<T>::elements(3 * units, units))};
+    for (T*& p : dz) p = scratch.take<T>(q.batch * wide);
+    held = scratch.take<T>(q.batch * row);
+    if (in.has(5)) later = scratch.take<T>(q.batch * row);
+  }
 
   void start(Context& ctx) const {
     panels.pack(ctx, kernel, 3 * q.units, true);
@@ -123,8 +126,12 @@ template <class T, class S> struct Backward {
     }
   }
 
-  /// Step number `s`, counted as forward; -1 gives dh.
-  void step(int64_t s, const Part& part) const {
+  void end() const {}
+
+  /// Round r is step number T - 1 - r, counted as forward; the one after the first step gives dh.
+  int64_t rounds() const { return q.steps + 1; }
+  void step(int64_t r, const Part& part) const {
+    const int64_t s = q.steps - 1 - r;
     constexpr int64_t width = kUnits<T>;
     alignas(64) T product[kMostSamples * width];
     for (int64_t j = part.j0; j < part.j1; ++j) {
@@ -169,7 +176,7 @@ template <class T, class S> struct Backward {
     if (q.masked(n, s)) {
       for_vectors<T>(count, [&](int64_t k, int lanes) __attribute__((always_inline)) {
         store_some(past + k, load_some(g + k, lanes), lanes);
-        for (int gate = 0; gate < 3; ++gate) give(gate, k, V(0), V(0), lanes);
+        for (int gate = 0; gate < kGates; ++gate) give(gate, k, V(0), V(0), lanes);
         if (!zero_masked)
           store_some(wait + k, load_some(wait + k, lanes) + get<T>(py + k, lanes), lanes);
       });
@@ -194,64 +201,13 @@ template <class T, class S> struct Backward {
   }
 };
 
-template <class T, class S>
-Backward<T, S> make_backward(const GruGrad& op, In in, Out out, Scratch& scratch) {
-  const Shape& shape = in[3].shape;
-  const int64_t units = shape[2];
-  Backward<T, S> b{};
-  b.q = {shape[0], shape[1], units, op.reverse, in.has(5) ? in[5].as<const bool>() : nullptr};
-  b.zero_masked = op.zero_masked;
-  b.kernel = in[0].as<const S>(), b.trace = in[1].as<const S>(), b.before = in[2].as<const S>();
-  b.g_y = in[3].as<const S>(), b.g_h = in[4].as<const S>();
-  b.dx = out[0].as<S>(), b.dinner = out[1].as<S>(), b.dh = out[2].as<S>();
-  b.row = padded_row(units), b.wide = padded_row(3 * units);
-  b.panels = {3 * units, units, scratch.take<T>(Panels<T>::elements(3 * units, units))};
-  for (T*& p : b.dz) p = scratch.take<T>(b.q.batch * b.wide);
-  b.held = scratch.take<T>(b.q.batch * b.row);
-  if (in.has(5)) b.later = scratch.take<T>(b.q.batch * b.row);
-  return b;
-}
-
-// ---- the ops ------------------------------------------------------------------------------------
-
-size_t forward_scratch(const Gru& op, In in, Out out) noexcept {
-  Scratch scratch{nullptr};
-  with_floats(out[0].dtype,
-              [&]<class T, class S>(T*, S*) { make_forward<T, S>(op, in, out, scratch); });
-  return scratch.used;
-}
-void forward(const Gru& op, Context& ctx, In in, Out out) noexcept {
-  if (out[1].size() == 0) return;
-  Scratch scratch{static_cast<char*>(ctx.scratch())};
-  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) {
-    const auto f = make_forward<T, S>(op, in, out, scratch);
-    f.start(ctx);
-    run_steps<T>(ctx, f.q.batch, f.q.units, 3, f.q.steps,
-                 [&](int64_t s, const Part& part) { f.step(s, part); });
-    f.end();
-  });
-}
-
-size_t backward_scratch(const GruGrad& op, In in, Out out) noexcept {
-  Scratch scratch{nullptr};
-  with_floats(out[0].dtype,
-              [&]<class T, class S>(T*, S*) { make_backward<T, S>(op, in, out, scratch); });
-  return scratch.used;
-}
-void backward(const GruGrad& op, Context& ctx, In in, Out out) noexcept {
-  if (out[2].size() == 0) return;
-  Scratch scratch{static_cast<char*>(ctx.scratch())};
-  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) {
-    const auto b = make_backward<T, S>(op, in, out, scratch);
-    b.start(ctx);
-    run_steps<T>(ctx, b.q.batch, b.q.units, 3, b.q.steps + 1,
-                 [&](int64_t s, const Part& part) { b.step(b.q.steps - 1 - s, part); });
-  });
-}
-
 }  // namespace
 
-Kernel kernel(Tag<Gru>) { return make_kernel<Gru, forward, forward_scratch>(); }
-Kernel kernel(Tag<GruGrad>) { return make_kernel<GruGrad, backward, backward_scratch>(); }
+Kernel kernel(Tag<Gru>) {
+  return make_kernel<Gru, run_pass<Forward, Gru>, pass_scratch<Forward, Gru>>();
+}
+Kernel kernel(Tag<GruGrad>) {
+  return make_kernel<GruGrad, run_pass<Backward, GruGrad>, pass_scratch<Backward, GruGrad>>();
+}
 
 }  // namespace pyneuro

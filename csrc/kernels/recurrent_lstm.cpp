@@ -9,21 +9,35 @@ namespace {
 
 using formulas::Sigmoid;
 
-template <class V> V sigmoid_slope(V y) { return y * (V(1) - y); }
-
 // ---- forward ------------------------------------------------------------------------------------
 
 template <class T, class S> struct Forward {
+  static constexpr int kGates = 4;
   Sequence q;
   bool zero_masked;
   const S *x, *kernel, *h0, *c0;
-  S *y, *h_last, *c_last, *trace, *before;  // trace and before may be null
-  Panels<T> panels[4];
+  S *y, *h_last, *c_last, *trace = nullptr, *before = nullptr;
+  Panels<T> panels[kGates];
   T *h[2], *c;  // h before and after a step, by turns
   int64_t row;  // of h and c
 
+  Forward(const Lstm& op, In in, Out out, Scratch& scratch) {
+    const Shape& shape = out[0].shape;
+    const int64_t units = shape[2];
+    q = {shape[0], shape[1], units, op.reverse, in.has(4) ? in[4].as<const bool>() : nullptr};
+    zero_masked = op.zero_masked;
+    x = in[0].as<const S>(), kernel = in[1].as<const S>();
+    h0 = in[2].as<const S>(), c0 = in[3].as<const S>();
+    y = out[0].as<S>(), h_last = out[1].as<S>(), c_last = out[2].as<S>();
+    if (op.keep) trace = out[3].as<S>(), before = out[4].as<S>();
+    row = padded_row(units);
+    for (auto& p : panels) p = {units, units, scratch.take<T>(Panels<T>::elements(units, units))};
+    for (T*& p : h) p = scratch.take<T>(q.batch * row);
+    c = scratch.take<T>(q.batch * row);
+  }
+
   void start(Context& ctx) const {
-    for (int g = 0; g < 4; ++g) panels[g].pack(ctx, kernel + g * q.units, 4 * q.units, false);
+    for (int g = 0; g < kGates; ++g) panels[g].pack(ctx, kernel + g * q.units, 4 * q.units, false);
     for (int64_t n = 0; n < q.batch; ++n) {
       widen(h[0] + n * row, h0 + n * q.units, q.units);
       widen(c + n * row, c0 + n * q.units, q.units);
@@ -36,26 +50,17 @@ template <class T, class S> struct Forward {
     }
   }
 
+  int64_t rounds() const { return q.steps; }
   void step(int64_t s, const Part& part) const {
-    constexpr int64_t width = kUnits<T>;
-    alignas(64) T product[4][kMostSamples * width];
-    const T* from = h[s & 1];
-    for (int64_t j = part.j0; j < part.j1; ++j) {
-      const int64_t u = j * width, units = smaller(width, q.units - u);
-      for (int64_t n = part.n0; n < part.n1; ++n)
-        fetch<T>(x + (n * q.steps + q.time(s)) * 4 * q.units + u, 4, q.units);
-      for (int g = 0; g < 4; ++g)
-        panels[g].multiply(j, from + part.n0 * row, row, part.n1 - part.n0, product[g]);
-      for (int64_t n = part.n0; n < part.n1; ++n) {
-        const int64_t r = (n - part.n0) * width;
-        const T* const sums[4] = {product[0] + r, product[1] + r, product[2] + r, product[3] + r};
-        sample(s, n, u, units, sums);
-      }
-    }
+    forward_step(q, s, part, panels, h[s & 1], row, x,
+                 [&](int64_t n, int64_t u, int64_t count, const T* const(&sums)[kGates]) {
+                   sample(s, n, u, count, sums);
+                 });
   }
 
   /// One step of one sample, `count` units from u on.
-  void sample(int64_t s, int64_t n, int64_t u, int64_t count, const T* const (&sums)[4]) const {
+  void sample(int64_t s, int64_t n, int64_t u, int64_t count,
+              const T* const (&sums)[kGates]) const {
     using V = Vec<T>;
     const int64_t units = q.units, at = n * q.steps + q.time(s);
     const S* px = x + at * 4 * units + u;
@@ -91,37 +96,36 @@ template <class T, class S> struct Forward {
   }
 };
 
-template <class T, class S>
-Forward<T, S> make_forward(const Lstm& op, In in, Out out, Scratch& scratch) {
-  const Shape& shape = out[0].shape;
-  const int64_t units = shape[2];
-  Forward<T, S> f{};
-  f.q = {shape[0], shape[1], units, op.reverse, in.has(4) ? in[4].as<const bool>() : nullptr};
-  f.zero_masked = op.zero_masked;
-  f.x = in[0].as<const S>(), f.kernel = in[1].as<const S>();
-  f.h0 = in[2].as<const S>(), f.c0 = in[3].as<const S>();
-  f.y = out[0].as<S>(), f.h_last = out[1].as<S>(), f.c_last = out[2].as<S>();
-  if (op.keep) f.trace = out[3].as<S>(), f.before = out[4].as<S>();
-  f.row = padded_row(units);
-  for (auto& p : f.panels) p = {units, units, scratch.take<T>(Panels<T>::elements(units, units))};
-  for (T*& p : f.h) p = scratch.take<T>(f.q.batch * f.row);
-  f.c = scratch.take<T>(f.q.batch * f.row);
-  return f;
-}
-
 // ---- backward -----------------------------------------------------------------------------------
 
 template <class T, class S> struct Backward {
+  static constexpr int kGates = 4;
   Sequence q;
   bool zero_masked;
   const S *kernel, *trace, *g_y, *g_h, *g_c;
   S *dx, *dh, *dc;
-  Panels<T> panels;   // the recurrent kernel, transposed
-  T* dz[2];           // of the step at hand and of the one after it, by turns
-  T* held;            // what comes to h past a masked step, and past the last one
-  T* later;           // what masked steps, that repeat it, send to the output before them
-  T* cell;            // the gradient of c
-  int64_t wide, row;  // rows of dz, and of the others
+  Panels<T> panels;    // the recurrent kernel, transposed
+  T* dz[2];            // of the step at hand and of the one after it, by turns
+  T* held;             // what comes to h past a masked step, and past the last one
+  T* later = nullptr;  // what masked steps, that repeat it, send to the output before them
+  T* cell;             // the gradient of c
+  int64_t wide, row;   // rows of dz, and of the others
+
+  Backward(const LstmGrad& op, In in, Out out, Scratch& scratch) {
+    const Shape& shape = in[2].shape;
+    const int64_t units = shape[2];
+    q = {shape[0], shape[1], units, op.reverse, in.has(5) ? in[5].as<const bool>() : nullptr};
+    zero_masked = op.zero_masked;
+    kernel = in[0].as<const S>(), trace = in[1].as<const S>();
+    g_y = in[2].as<const S>(), g_h = in[3].as<const S>(), g_c = in[4].as<const S>();
+    dx = out[0].as<S>(), dh = out[1].as<S>(), dc = out[2].as<S>();
+    row = padded_row(units), wide = padded_row(4 * units);
+    panels = {4 * units, units, scratch.take<T>(Panels<T>::elements(4 * units, units))};
+    for (T*& p : dz) p = scratch.take<T>(q.batch * wide);
+    held = scratch.take<T>(q.batch * row);
+    cell = scratch.take<T>(q.batch * row);
+    if (in.has(5)) later = scratch.take<T>(q.batch * row);
+  }
 
   void start(Context& ctx) const {
     panels.pack(ctx, kernel, 4 * q.units, true);
@@ -132,8 +136,13 @@ template <class T, class S> struct Backward {
     }
   }
 
-  /// Step number `s`, counted as forward; -1 gives dh and dc.
-  void step(int64_t s, const Part& part) const {
+  void end() const {}
+
+  /// Round r is step number T - 1 - r, counted as forward; the one after the first step gives dh
+  /// and dc.
+  int64_t rounds() const { return q.steps + 1; }
+  void step(int64_t r, const Part& part) const {
+    const int64_t s = q.steps - 1 - r;
     constexpr int64_t width = kUnits<T>;
     alignas(64) T product[kMostSamples * width];
     for (int64_t j = part.j0; j < part.j1; ++j) {
@@ -172,7 +181,7 @@ template <class T, class S> struct Backward {
     if (q.masked(n, s)) {
       for_vectors<T>(count, [&](int64_t k, int lanes) __attribute__((always_inline)) {
         store_some(held + n * row + u + k, load_some(g + k, lanes), lanes);
-        for (int gate = 0; gate < 4; ++gate) give(gate, k, V(0), lanes);
+        for (int gate = 0; gate < kGates; ++gate) give(gate, k, V(0), lanes);
         if (!zero_masked)
           store_some(wait + k, load_some(wait + k, lanes) + get<T>(py + k, lanes), lanes);
       });
@@ -197,65 +206,13 @@ template <class T, class S> struct Backward {
   }
 };
 
-template <class T, class S>
-Backward<T, S> make_backward(const LstmGrad& op, In in, Out out, Scratch& scratch) {
-  const Shape& shape = in[2].shape;
-  const int64_t units = shape[2];
-  Backward<T, S> b{};
-  b.q = {shape[0], shape[1], units, op.reverse, in.has(5) ? in[5].as<const bool>() : nullptr};
-  b.zero_masked = op.zero_masked;
-  b.kernel = in[0].as<const S>(), b.trace = in[1].as<const S>();
-  b.g_y = in[2].as<const S>(), b.g_h = in[3].as<const S>(), b.g_c = in[4].as<const S>();
-  b.dx = out[0].as<S>(), b.dh = out[1].as<S>(), b.dc = out[2].as<S>();
-  b.row = padded_row(units), b.wide = padded_row(4 * units);
-  b.panels = {4 * units, units, scratch.take<T>(Panels<T>::elements(4 * units, units))};
-  for (T*& p : b.dz) p = scratch.take<T>(b.q.batch * b.wide);
-  b.held = scratch.take<T>(b.q.batch * b.row);
-  b.cell = scratch.take<T>(b.q.batch * b.row);
-  if (in.has(5)) b.later = scratch.take<T>(b.q.batch * b.row);
-  return b;
-}
-
-// ---- the ops ------------------------------------------------------------------------------------
-
-size_t forward_scratch(const Lstm& op, In in, Out out) noexcept {
-  Scratch scratch{nullptr};
-  with_floats(out[0].dtype,
-              [&]<class T, class S>(T*, S*) { make_forward<T, S>(op, in, out, scratch); });
-  return scratch.used;
-}
-void forward(const Lstm& op, Context& ctx, In in, Out out) noexcept {
-  if (out[1].size() == 0) return;
-  Scratch scratch{static_cast<char*>(ctx.scratch())};
-  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) {
-    const auto f = make_forward<T, S>(op, in, out, scratch);
-    f.start(ctx);
-    run_steps<T>(ctx, f.q.batch, f.q.units, 4, f.q.steps,
-                 [&](int64_t s, const Part& part) { f.step(s, part); });
-    f.end();
-  });
-}
-
-size_t backward_scratch(const LstmGrad& op, In in, Out out) noexcept {
-  Scratch scratch{nullptr};
-  with_floats(out[0].dtype,
-              [&]<class T, class S>(T*, S*) { make_backward<T, S>(op, in, out, scratch); });
-  return scratch.used;
-}
-void backward(const LstmGrad& op, Context& ctx, In in, Out out) noexcept {
-  if (out[1].size() == 0) return;
-  Scratch scratch{static_cast<char*>(ctx.scratch())};
-  with_floats(out[0].dtype, [&]<class T, class S>(T*, S*) {
-    const auto b = make_backward<T, S>(op, in, out, scratch);
-    b.start(ctx);
-    run_steps<T>(ctx, b.q.batch, b.q.units, 4, b.q.steps + 1,
-                 [&](int64_t s, const Part& part) { b.step(b.q.steps - 1 - s, part); });
-  });
-}
-
 }  // namespace
 
-Kernel kernel(Tag<Lstm>) { return make_kernel<Lstm, forward, forward_scratch>(); }
-Kernel kernel(Tag<LstmGrad>) { return make_kernel<LstmGrad, backward, backward_scratch>(); }
+Kernel kernel(Tag<Lstm>) {
+  return make_kernel<Lstm, run_pass<Forward, Lstm>, pass_scratch<Forward, Lstm>>();
+}
+Kernel kernel(Tag<LstmGrad>) {
+  return make_kernel<LstmGrad, run_pass<Backward, LstmGrad>, pass_scratch<Backward, LstmGrad>>();
+}
 
 }  // namespace pyneuro

@@ -95,7 +95,7 @@ Specs GruGrad::infer(Inputs in) const {
   expect_input(signature, in, 3, all, dtype);
   expect_input(signature, in, 4, state, dtype);
   expect_mask(signature, in, 5, n);
-  return Specs(std::vector<Spec>{{gates, dtype}, {gates, dtype}, {state, dtype}});
+  return Specs(std::vector<Spec>{{gates, dtype}, {state, dtype}, {gates, dtype}});
 }
 
 }  // namespace pyneuro

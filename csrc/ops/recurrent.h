@@ -47,8 +47,8 @@ struct Gru {
   Specs infer(Inputs in) const;
 };
 
-/// dx, the gradient of h R + b [N, T, 3 U], dh, from gru's trace and before and the gradients of y
-/// and of the last state.
+/// dx, dh, and the gradient of h R + b [N, T, 3 U], from gru's trace and before and the gradients of
+/// y and of the last state.
 struct GruGrad {
   static constexpr Signature signature{
       "gru_grad", {"recurrent_kernel", "trace", "before", "g_y", "g_h", "mask?"}};

@@ -166,7 +166,7 @@ def _lstm_gradient(node: Any, g: Any) -> list[Any]:
 def _gru_gradient(node: Any, g: Any) -> list[Any]:
     trace, before = _kept(node, 2)
     mask = node.inputs[4:]
-    dx, inner, dh = apply(
+    dx, dh, inner = apply(
         "gru_grad", node.inputs[1], trace, before, *_of_outputs(node, g, 2), *mask, **_fields(node)
     )
     kernel = bias = None
