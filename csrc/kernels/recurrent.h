@@ -12,8 +12,6 @@
 namespace pyneuro {
 inline namespace PN_SIMD_ABI {
 
-/// Units that are computed together: the columns of a register tile.
-template <class T> inline constexpr int64_t kUnits = 2 * Vec<T>::kCount;
 inline constexpr int64_t kMostSamples = 16;  // to a task
 inline constexpr int64_t kFewSamples = 8;    // fewer read the recurrent kernel too often
 inline constexpr int64_t kEnoughTasks = 4;
@@ -23,48 +21,53 @@ inline constexpr int64_t kBlockOfK = 512;      // a block of a panel about fills
 /// The distance of rows of n elements in scratch: not a power of two, where rows share cache sets.
 constexpr int64_t padded_row(int64_t n) { return ceil_div(n, 16) * 16 + 16; }
 
-/// A matrix B [k, n], copied to panels of kUnits columns, the last one padded with zeros.
+/// Units that are computed together, the columns of a register tile: two vectors, or more where
+/// there are fewer samples than rows of a tile.
+template <class T> constexpr int64_t unit_width(int64_t batch, int64_t units) {
+  int64_t vectors = max_vectors(static_cast<int>(smaller(larger(batch, 1), kMaxRows)));
+  while (vectors > 2 && vectors / 2 * Vec<T>::kCount >= units) vectors /= 2;
+  return vectors * Vec<T>::kCount;
+}
+/// Elements of a product: samples of a task times units that are computed together.
+template <class T> inline constexpr int64_t kProduct = kMostSamples * 2 * Vec<T>::kCount;
+
+/// A matrix B [k, n], copied to panels of `width` columns, the last one padded with zeros.
 template <class T> struct Panels {
-  int64_t k, n;
+  int64_t k, n, width;
   T* data;
 
-  static constexpr int64_t elements(int64_t k, int64_t n) {
-    return k * ceil_div(n, kUnits<T>) * kUnits<T>;
-  }
-  int64_t count() const { return ceil_div(n, kUnits<T>); }
+  int64_t count() const { return ceil_div(n, width); }
+  int64_t elements() const { return k * count() * width; }
 
   /// From a matrix whose rows lie `row` elements apart; `transposed`: that matrix is B^T.
   template <class S> void pack(Context& ctx, const S* from, int64_t row, bool transposed) const {
-    constexpr int64_t width = kUnits<T>;
+    constexpr int64_t lanes = Vec<T>::kCount;
     ctx.parallel_for(count(), [&](int64_t task) {
       const int64_t j = task * width, cols = smaller(width, n - j);
       T* to = data + j * k;
-      if (transposed) {
-        if (cols <= width - Vec<T>::kCount)  // pack_transposed pads to a vector
-          for (int64_t i = 0; i < k * width; i += Vec<T>::kCount) simd::store(to + i, Vec<T>(T(0)));
-        pack_transposed(to, width, from + j * row, row, k, cols);
-      } else {
-        pack_rows(to, width, from + j, row, k, cols, width);
-      }
+      if (!transposed) return pack_rows(to, width, from + j, row, k, cols, width);
+      for (int64_t c = ceil_div(cols, lanes) * lanes; c < width; c += lanes)
+        for (int64_t i = 0; i < k; ++i) simd::store(to + i * width + c, Vec<T>(T(0)));
+      pack_transposed(to, width, from + j * row, row, k, cols);
     });
   }
 
-  /// c[rows, kUnits] = a[rows, k] times panel j; c's rows lie side by side.
+  /// c[rows, width] = a[rows, k] times panel j; c's rows lie side by side.
   void multiply(int64_t j, const T* a, int64_t a_row, int64_t rows, T* c) const {
     const int64_t strips = ceil_div(rows, kMaxRows);
     MicroTile<T> tile{};
     tile.a_row = a_row, tile.a_k = 1;
-    tile.b_k = tile.c_row = kUnits<T>;
-    tile.cols = static_cast<int>(kUnits<T>);
+    tile.b_k = tile.c_row = width;
+    tile.cols = static_cast<int>(width);
     for (int64_t at = 0; at < k; at += kBlockOfK) {
       tile.k = smaller(kBlockOfK, k - at);
-      tile.b = data + (j * k + at) * kUnits<T>;
+      tile.b = data + (j * k + at) * width;
       tile.add = at > 0;
       for (int64_t i = 0, first = 0; i < strips; ++i) {
         const int64_t next = rows * (i + 1) / strips;
         tile.a = a + first * a_row + at;
-        tile.c = c + first * kUnits<T>;
-        micro_kernel<T>(static_cast<int>(next - first), 2)(tile);
+        tile.c = c + first * width;
+        micro_kernel<T>(static_cast<int>(next - first), tile.cols / Vec<T>::kCount)(tile);
         first = next;
       }
     }
@@ -77,7 +80,7 @@ struct Part { int64_t n0, n1, j0, j1; };
 /// Calls step(s, part) for s in [0, steps), in order for every sample.
 template <class T, class F>
 void run_steps(Context& ctx, int64_t batch, int64_t units, int64_t gates, int64_t steps, F step) {
-  const int64_t panels = ceil_div(units, kUnits<T>);
+  const int64_t panels = ceil_div(units, unit_width<T>(batch, units));
   const int64_t each = smaller(kMostSamples, larger(kFewSamples, ceil_div(batch, kEnoughTasks)));
   const int64_t samples = balanced(batch, each, 1), row_tasks = ceil_div(batch, samples);
   const auto rows = [&](int64_t task) {
@@ -124,13 +127,13 @@ template <class T, class S> [[gnu::always_inline]] inline void put(S* p, Vec<T> 
 }
 
 /// Brings to the caches what the gates of a panel read of one sample and step: `count` pieces of
-/// kUnits elements, `apart` from each other. No hardware foresees them, and a product hides the
+/// `width` elements, `apart` from each other. No hardware foresees them, and a product hides the
 /// wait.
-template <class T, class S>
-[[gnu::always_inline]] inline void fetch(const S* p, int count, int64_t apart) {
+template <class S>
+[[gnu::always_inline]] inline void fetch(const S* p, int count, int64_t apart, int64_t width) {
   constexpr int64_t line = 64 / sizeof(S);
   for (int i = 0; i < count; ++i)
-    for (int64_t k = 0; k < kUnits<T>; k += line) __builtin_prefetch(p + i * apart + k);
+    for (int64_t k = 0; k < width; k += line) __builtin_prefetch(p + i * apart + k);
 }
 
 /// n elements from one type to another.
@@ -159,12 +162,12 @@ template <class F> void with_floats(DType dtype, F f) {
 template <int kGates, class T, class S, class F>
 void forward_step(const Sequence& q, int64_t s, const Part& part, const Panels<T> (&panels)[kGates],
                   const T* from, int64_t row, const S* x, F sample) {
-  constexpr int64_t width = kUnits<T>;
-  alignas(64) T product[kGates][kMostSamples * width];
+  const int64_t width = panels[0].width;
+  alignas(64) T product[kGates][kProduct<T>];
   for (int64_t j = part.j0; j < part.j1; ++j) {
     const int64_t u = j * width;
     for (int64_t n = part.n0; n < part.n1; ++n)
-      fetch<T>(x + (n * q.steps + q.time(s)) * kGates * q.units + u, kGates, q.units);
+      fetch(x + (n * q.steps + q.time(s)) * kGates * q.units + u, kGates, q.units, width);
     for (int g = 0; g < kGates; ++g)
       panels[g].multiply(j, from + part.n0 * row, row, part.n1 - part.n0, product[g]);
     for (int64_t n = part.n0; n < part.n1; ++n) {

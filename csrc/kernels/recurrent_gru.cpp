@@ -31,7 +31,10 @@ template <class T, class S> struct Forward {
     y = out[0].as<S>(), h_last = out[1].as<S>();
     if (op.keep) trace = out[2].as<S>(), before = out[3].as<S>();
     row = padded_row(units);
-    for (auto& p : panels) p = {units, units, scratch.take<T>(Panels<T>::elements(units, units))};
+    for (auto& p : panels) {
+      p = {units, units, unit_width<T>(q.batch, units), nullptr};
+      p.data = scratch.take<T>(p.elements());
+    }
     for (T*& p : h) p = scratch.take<T>(q.batch * row);
   }
 
@@ -112,7 +115,8 @@ template <class T, class S> struct Backward {
     g_y = in[3].as<const S>(), g_h = in[4].as<const S>();
     dx = out[0].as<S>(), dh = out[1].as<S>(), dinner = out[2].as<S>();
     row = padded_row(units), wide = padded_row(3 * units);
-    panels = {3 * units, units, scratch.take<T>(Panels<T>::elements(3 * units, units))};
+    panels = {3 * units, units, unit_width<T>(q.batch, units), nullptr};
+    panels.data = scratch.take<T>(panels.elements());
     for (T*& p : dz) p = scratch.take<T>(q.batch * wide);
     held = scratch.take<T>(q.batch * row);
     if (in.has(5)) later = scratch.take<T>(q.batch * row);
@@ -132,13 +136,13 @@ template <class T, class S> struct Backward {
   int64_t rounds() const { return q.steps + 1; }
   void step(int64_t r, const Part& part) const {
     const int64_t s = q.steps - 1 - r;
-    constexpr int64_t width = kUnits<T>;
-    alignas(64) T product[kMostSamples * width];
+    const int64_t width = panels.width;
+    alignas(64) T product[kProduct<T>];
     for (int64_t j = part.j0; j < part.j1; ++j) {
       const int64_t u = j * width, units = smaller(width, q.units - u);
       for (int64_t n = part.n0; s >= 0 && n < part.n1; ++n) {
-        fetch<T>(trace + (n * q.steps + q.time(s)) * 4 * q.units + u, 4, q.units);
-        fetch<T>(g_y + (n * q.steps + s) * q.units + u, 1, 0);
+        fetch(trace + (n * q.steps + q.time(s)) * 4 * q.units + u, 4, q.units, width);
+        fetch(g_y + (n * q.steps + s) * q.units + u, 1, 0, width);
       }
       if (s + 1 < q.steps)
         panels.multiply(j, dz[(s + 1) & 1] + part.n0 * wide, wide, part.n1 - part.n0, product);

@@ -129,8 +129,9 @@ class Cell(Layer):
     def sequence(
         self, z: Any, states: list[Any], mask: Any, go_backwards: bool, zero_output_for_mask: bool
     ) -> tuple[Any, list[Any]] | None:
-        """All outputs and the last states from projected inputs (N, T, gates * units), by a native
-        op; `None` where there is none for this cell.
+        """All outputs and the last states by a native op; `None` where this cell has none.
+
+        `z` (N, T, gates * units) holds the projected inputs.
         """
         return None
 
