@@ -1,10 +1,11 @@
 """Rows of LSTM and GRU over a sequence, and of their gradients. The references go step by step."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from rows import Bad, Case, In, Sample
+from rows import Bad, Case, In, Sample, awkward_sample
 
 # ---- the references ------------------------------------------------------------------------------
 
@@ -165,6 +166,18 @@ def calls(kind: str) -> tuple[Sample, ...]:
     )
 
 
+def awkward(kind: str) -> Sample:
+    """Every special value in every gate, one sample each; two steps."""
+    x, *rest = shapes(kind, 1, 2, 1)
+    special = np.array([math.nan, math.inf, -math.inf, -0.0, 1e4, -1e4, 88.0, -104.0])
+    gates = np.eye(x[2])[None, :, None, :] * np.array([1.0, 0.0])[None, None, :, None]
+    with np.errstate(invalid="ignore"):
+        drawn = np.where(gates != 0, special[:, None, None, None] * gates, 0.5)
+    samples = drawn.reshape(-1, *x[1:])
+    others = [np.full((len(samples), 1) if s == (1, 1) else s, 0.25) for s in rest[1:]]
+    return awkward_sample(samples, np.full(rest[0], 0.5), *others)
+
+
 def bad_calls(kind: str, kernel: int, sequence: int, state: int) -> tuple[Bad, ...]:
     good = [np.ones(s) for s in shapes(kind, 2, 3, 4)]
     names = {"lstm": "c", "gru": "h", "lstm_grad": "g_c", "gru_grad": "g_h"}
@@ -195,6 +208,7 @@ def forward(kind: str, reference: Any) -> Case:
         second=False,
         large=call(kind, LARGE, "drawn", 0.3),
         rows=(0, 2, 3, 4) if kind == "lstm" else (0, 3, 4),
+        awkward=(awkward(kind),),
         bad=bad_calls(kind, 1, 0, 3),
     )
 

@@ -14,20 +14,21 @@ namespace pyneuro {
 /// Long short-term memory (Hochreiter and Schmidhuber 1997), gates i, f, g, o:
 ///   c' = sigmoid(f) c + sigmoid(i) tanh(g),  h' = sigmoid(o) tanh(c')
 /// Gives y, the last h and c [N, U]; and with `keep`, for the gradient, trace [N, T, 5 U] = the
-/// gates and the c that each step begins with, and before [N, T, U] = the h that it begins with.
+/// gates and the c that each step begins with, and before [N, T, U] = the h that it begins with;
+/// gradients come to y and the last states only.
 struct Lstm {
   static constexpr Signature signature{"lstm", {"x", "recurrent_kernel", "h", "c", "mask?"}};
   bool reverse, zero_masked, keep;
-  static constexpr auto fields = std::tuple{field("reverse", &Lstm::reverse, false),
-                                            field("zero_masked", &Lstm::zero_masked, false),
-                                            field("keep", &Lstm::keep, true)};
+  static constexpr auto fields =
+      std::tuple{field("reverse", &Lstm::reverse, false),
+                 field("zero_masked", &Lstm::zero_masked, false), field("keep", &Lstm::keep, true)};
   Specs infer(Inputs in) const;
 };
 
 /// dx, dh, dc from lstm's trace and the gradients of y and of the last states.
 struct LstmGrad {
-  static constexpr Signature signature{
-      "lstm_grad", {"recurrent_kernel", "trace", "g_y", "g_h", "g_c", "mask?"}};
+  static constexpr Signature signature{"lstm_grad",
+                                       {"recurrent_kernel", "trace", "g_y", "g_h", "g_c", "mask?"}};
   bool reverse, zero_masked;
   static constexpr auto fields = std::tuple{field("reverse", &LstmGrad::reverse, false),
                                             field("zero_masked", &LstmGrad::zero_masked, false)};
@@ -41,14 +42,14 @@ struct LstmGrad {
 struct Gru {
   static constexpr Signature signature{"gru", {"x", "recurrent_kernel", "bias", "h", "mask?"}};
   bool reverse, zero_masked, keep;
-  static constexpr auto fields = std::tuple{field("reverse", &Gru::reverse, false),
-                                            field("zero_masked", &Gru::zero_masked, false),
-                                            field("keep", &Gru::keep, true)};
+  static constexpr auto fields =
+      std::tuple{field("reverse", &Gru::reverse, false),
+                 field("zero_masked", &Gru::zero_masked, false), field("keep", &Gru::keep, true)};
   Specs infer(Inputs in) const;
 };
 
-/// dx, dh, and the gradient of h R + b [N, T, 3 U], from gru's trace and before and the gradients of
-/// y and of the last state.
+/// dx, dh, and the gradient of h R + b [N, T, 3 U], from gru's trace and before and the gradients
+/// of y and of the last state.
 struct GruGrad {
   static constexpr Signature signature{
       "gru_grad", {"recurrent_kernel", "trace", "before", "g_y", "g_h", "mask?"}};
