@@ -18,6 +18,7 @@ from cases_index import ORDERING
 from cases_memory import MEMORY
 from cases_normalization import NORMALIZATION
 from cases_pool import POOL
+from cases_recurrent import RECURRENT
 from cases_state import STATE
 from cases_update import UPDATES
 from references import ALL, FLOATS, NUMBERS
@@ -416,5 +417,6 @@ MATMUL = Case(
 
 CASES = (
     *UNARY, *BINARY, *CHOICE, *REDUCTIONS, *SOFTMAX, MATMUL, *CONV, *POOL,
-    *NORMALIZATION, *FUSED, *IMAGE, *ATTENTION, *MEMORY, *ORDERING, *STATE, *UPDATES,
+    *NORMALIZATION, *FUSED, *IMAGE, *ATTENTION, *RECURRENT, *MEMORY, *ORDERING, *STATE,
+    *UPDATES,
 )  # fmt: skip

@@ -74,6 +74,7 @@ class Case:
     floor: float | Callable[..., Any] = 0.0
     differentiable: tuple[int, ...] = ()  # inputs
     auxiliary: tuple[int, ...] = ()  # outputs that only a gradient reads, and that have none
+    second: bool = True  # whether it has second derivatives
     awkward: tuple[Sample, ...] = ()  # with NaN, infinities, signed zeros, extremes
     signed_zeros: bool = True  # whether awkward zeros have NumPy's sign
     large: Sample | None = None  # enough for several threads

@@ -97,7 +97,7 @@ def test_gradient(case: Case) -> None:
     checks.check_gradient(case)
 
 
-@each(SMOOTH)
+@each([case for case in SMOOTH if case.second])
 def test_second_gradient(case: Case) -> None:
     checks.check_second_gradient(case)
 
@@ -156,9 +156,8 @@ def replace_rule(monkeypatch: pytest.MonkeyPatch, op: str, change: Callable[...,
         rule = autograd._variadic[op]
 
         def changed(node: Any, g: Any) -> list[Any]:
-            return [
-                None if x is None else change(lambda *_, x=x: x, node, g) for x in rule(node, g)
-            ]
+            found = rule(node, g)
+            return [x if x is None else change(lambda *_, x=x: x, node, g) for x in found]
 
         monkeypatch.setitem(autograd._variadic, op, changed)
         return

@@ -47,7 +47,7 @@ Kernel kernel(Tag<SparseCrossentropy>);
 Kernel kernel(Tag<SparseCrossentropyGrad>);
 Kernel kernel(Tag<Attention>);      // attention.cpp
 Kernel kernel(Tag<AttentionGrad>);  // attention_grad.cpp
-Kernel kernel(Tag<Concatenate>);  // manipulation.cpp
+Kernel kernel(Tag<Concatenate>);    // manipulation.cpp
 Kernel kernel(Tag<SliceGrad>);
 Kernel kernel(Tag<SliceUpdate>);
 Kernel kernel(Tag<Full>);
@@ -62,6 +62,10 @@ Kernel kernel(Tag<Sort>);    // sort.cpp
 Kernel kernel(Tag<Cumsum>);  // cumulate.cpp
 Kernel kernel(Tag<Cumprod>);
 Kernel kernel(Tag<LinearRecurrence>);
+Kernel kernel(Tag<Lstm>);  // recurrent_lstm.cpp
+Kernel kernel(Tag<LstmGrad>);
+Kernel kernel(Tag<Gru>);  // recurrent_gru.cpp
+Kernel kernel(Tag<GruGrad>);
 Kernel kernel(Tag<RandomUniform>);  // random.cpp
 Kernel kernel(Tag<RandomNormal>);
 Kernel kernel(Tag<Dropout>);

@@ -18,6 +18,7 @@
 #include "ops/order.h"
 #include "ops/pool.h"
 #include "ops/random.h"
+#include "ops/recurrent.h"
 #include "ops/reduce.h"
 #include "ops/softmax.h"
 #include "ops/update.h"
@@ -43,7 +44,7 @@ using OpTable =
                     SliceUpdate, Full, Arange>,
            TypeList<Take, TakeGrad, TakeAlongAxis, TakeAlongAxisGrad, ScatterUpdate, OneHot>,
            TypeList<Sort, Cumsum, Cumprod, LinearRecurrence>,
-           TypeList<RandomUniform, RandomNormal, Dropout>,
+           TypeList<Lstm, LstmGrad, Gru, GruGrad>, TypeList<RandomUniform, RandomNormal, Dropout>,
            TypeList<Assign, SgdUpdate, AdamUpdate, RmspropUpdate, AdagradUpdate, LionUpdate>,
            TypeList<Fused>, TypeList<Custom, HostCall>>::type;
 

@@ -27,7 +27,10 @@ class RNN(Layer):
         return_state: whether to return the last states as well.
         go_backwards: whether to go from the last step to the first; outputs come in that order.
         stateful: whether a batch begins with the states that the one before ended with.
-        unroll: accepted for Keras's signature; steps always run one after the other.
+        unroll: whether to run step by step where a native op runs the whole sequence otherwise
+            (an LSTMCell, or a GRUCell with `reset_after`, with tanh, sigmoid and no
+            `recurrent_dropout`). It is slower, and has derivatives of any order; the native op
+            has first ones.
         zero_output_for_mask: whether outputs of masked steps are 0 rather than the one before.
         **kwargs: name, dtype, trainable, as for every layer.
 
@@ -134,8 +137,37 @@ class RNN(Layer):
             itself, if they are asked for.
         """
         states = self._first_states(sequences, initial_state)
-        steps = self._steps(sequences, training)
-        masks = None if mask is None else ops.unstack(ops.cast(mask, "bool"), axis=1)
+        if mask is not None:
+            mask = ops.cast(mask, "bool")
+        result, states = self._whole(sequences, states, mask, training)
+        if self.stateful:
+            for kept, state in zip(tree.flatten(self.states), tree.flatten(states), strict=True):
+                kept.assign(ops.cast(state, kept.dtype).detach())
+        return [result, *tree.flatten(states)] if self.return_state else result
+
+    def _whole(self, sequences: Any, states: Any, mask: Any, training: bool | None) -> Any:
+        """The result and the last states: by one native op where the cell has one."""
+        cell = self.cell
+        if not isinstance(cell, Cell):
+            return self._loop(self._steps(sequences, training), states, mask)
+        of_input, of_state = cell.masks(sequences.shape[0], sequences.shape[-1], training)
+        if of_input is not None:
+            sequences = sequences * ops.expand_dims(of_input, 1)
+        z = cell.project(sequences)
+        whole = mask is None or tuple(mask.shape) == tuple(z.shape[:2])
+        if not self.unroll and of_state is None and whole:
+            found = cell.sequence(z, states, mask, self.go_backwards, self.zero_output_for_mask)
+            if found is not None:
+                outputs, states = found
+                if not self.return_sequences:  # where nothing is masked, a state too
+                    outputs = states[0] if mask is None else outputs[:, -1]
+                return outputs, states
+        steps = [lambda now, x=x: cell.step(x, now, of_state) for x in ops.unstack(z, axis=1)]
+        return self._loop(steps, states, mask)
+
+    def _loop(self, steps: list[Any], states: Any, mask: Any) -> Any:
+        """The result and the last states, step by step."""
+        masks = None if mask is None else ops.unstack(mask, axis=1)
         order = range(len(steps))
         outputs, last = [], None
         for t in reversed(order) if self.go_backwards else order:
@@ -148,11 +180,7 @@ class RNN(Layer):
                 states, last = new, output
             if self.return_sequences:
                 outputs.append(output)
-        if self.stateful:
-            for kept, state in zip(tree.flatten(self.states), tree.flatten(states), strict=True):
-                kept.assign(ops.cast(state, kept.dtype).detach())
-        result = ops.stack(outputs, axis=1) if self.return_sequences else output
-        return [result, *tree.flatten(states)] if self.return_state else result
+        return ops.stack(outputs, axis=1) if self.return_sequences else output, states
 
     def _first_states(self, sequences: Any, initial_state: Any) -> Any:
         if sequences.shape[1] == 0:
@@ -179,21 +207,14 @@ class RNN(Layer):
         return tree.pack_sequence_as(zeros, given)
 
     def _steps(self, sequences: Any, training: bool | None) -> list[Any]:
-        """For each step a function from states to the output and the new states."""
+        """For each step a function from states to a foreign cell's output and new states."""
         cell = self.cell
-        if not isinstance(cell, Cell):
-            return [
-                lambda states, x=x: (
-                    cell(x, states, training=training) if _takes_training(cell) else cell(x, states)
-                )
-                for x in ops.unstack(sequences, axis=1)
-            ]
-        batch, features = sequences.shape[0], sequences.shape[-1]
-        of_input, of_state = cell.masks(batch, features, training)
-        if of_input is not None:
-            sequences = sequences * ops.expand_dims(of_input, 1)
-        projected = ops.unstack(cell.project(sequences), axis=1)
-        return [lambda states, z=z: cell.step(z, states, of_state) for z in projected]
+        return [
+            lambda states, x=x: (
+                cell(x, states, training=training) if _takes_training(cell) else cell(x, states)
+            )
+            for x in ops.unstack(sequences, axis=1)
+        ]
 
     def _masked(
         self, mask: Any, output: Any, last: Any, new: Any, states: Any

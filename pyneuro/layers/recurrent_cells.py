@@ -126,6 +126,24 @@ class Cell(Layer):
         """The output and the new states, from projected inputs and what dropout leaves of h."""
         raise NotImplementedError(f"{type(self).__name__} must define step(z, states, mask)")
 
+    def sequence(
+        self, z: Any, states: list[Any], mask: Any, go_backwards: bool, zero_output_for_mask: bool
+    ) -> tuple[Any, list[Any]] | None:
+        """All outputs and the last states by a native op; `None` where this cell has none.
+
+        `z` (N, T, gates * units) holds the projected inputs.
+        """
+        return None
+
+    def _is_standard(self, cell: Any, z: Any, states: list[Any]) -> bool:
+        """Whether it steps as `cell` does, with the activations that the native ops know."""
+        return (
+            type(self).step is cell.step
+            and self.activation is activations.tanh
+            and self.recurrent_activation is activations.sigmoid
+            and all(state.dtype == z.dtype for state in states)
+        )
+
     def call(
         self, inputs: Any, states: Any, training: bool | None = False
     ) -> tuple[Any, list[Any]]:
@@ -310,6 +328,17 @@ class LSTMCell(Cell):
         h = gate(o) * self.activation(c)
         return h, [h, c]
 
+    def sequence(
+        self, z: Any, states: list[Any], mask: Any, go_backwards: bool, zero_output_for_mask: bool
+    ) -> tuple[Any, list[Any]] | None:
+        """All steps by `ops.lstm`."""
+        if not self._is_standard(LSTMCell, z, states):
+            return None
+        kernel = self.cast_weight(self.recurrent_kernel)
+        h, c = states
+        y, h, c = ops.lstm(z, kernel, h, c, mask, go_backwards, zero_output_for_mask)
+        return y, [h, c]
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "unit_forget_bias": self.unit_forget_bias}
@@ -407,6 +436,20 @@ class GRUCell(Cell):
             candidate = self.activation(of_h + ops.matmul(reset * h, one))
         h = update * h + (1.0 - update) * candidate
         return h, [h]
+
+    def sequence(
+        self, z: Any, states: list[Any], mask: Any, go_backwards: bool, zero_output_for_mask: bool
+    ) -> tuple[Any, list[Any]] | None:
+        """All steps by `ops.gru`, with `reset_after`."""
+        if not self.reset_after or not self._is_standard(GRUCell, z, states):
+            return None
+        kernel = self.cast_weight(self.recurrent_kernel)
+        if self.bias is None:
+            bias = ops.zeros((3 * self.units,), dtype=z.dtype)
+        else:
+            bias = self.cast_weight(self.bias)[1]
+        y, h = ops.gru(z, kernel, bias, states[0], mask, go_backwards, zero_output_for_mask)
+        return y, [h]
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -153,7 +153,8 @@ class LSTM(_Layer):
         return_state: whether to return the last states as well.
         go_backwards: whether to go from the last step to the first.
         stateful: whether a batch begins with the states that the one before ended with.
-        unroll: accepted for Keras's signature; it changes nothing.
+        unroll: whether to run step by step, slower and with derivatives of any order, rather than
+            by the native op, which has first ones.
         use_cudnn: accepted for Keras's signature; it changes nothing.
         **kwargs: `zero_output_for_mask`, and name, dtype, trainable, as for every layer.
 
@@ -228,7 +229,8 @@ class GRU(_Layer):
         return_state: whether to return the last states as well.
         go_backwards: whether to go from the last step to the first.
         stateful: whether a batch begins with the states that the one before ended with.
-        unroll: accepted for Keras's signature; it changes nothing.
+        unroll: whether to run step by step, slower and with derivatives of any order, rather than
+            by the native op, which has first ones.
         reset_after: whether the reset gate works on the product of state and recurrent kernel.
         use_cudnn: accepted for Keras's signature; it changes nothing.
         **kwargs: `zero_output_for_mask`, and name, dtype, trainable, as for every layer.

@@ -186,6 +186,7 @@ from .order import *  # noqa: F403
 from .placing import *  # noqa: F403
 from .pool import average_pool, max_pool
 from .products import *  # noqa: F403
+from .recurrent import *  # noqa: F403
 from .reduce import (
     all,
     amax,
