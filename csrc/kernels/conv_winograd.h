@@ -3,10 +3,10 @@
 // over channels run between the transforms, as 36 matrix products.
 //
 // S. Winograd, Arithmetic Complexity of Computations (1980); A. Lavin, S. Gray, Fast Algorithms for
-// Convolutional Neural Networks (2016, arXiv 1509.09308). The matrices interpolate at the points
-// 0, +-sqrt(1/2), +-sqrt(2) and infinity, whose products and sums stay near 1 (for how points set
-// the error: B. Barabasz et al., 2018, arXiv 1803.10986); 0, +-1, +-2 lose about twice as much.
-// Relative L2 error, normally distributed data: 1e-6 to 2e-6 (direct sums: 1e-7 to 1e-6).
+// Convolutional Neural Networks (2016, arXiv 1509.09308). The matrices interpolate at 0, infinity,
+// +-sqrt(1/2) and +-sqrt(2), whose products and sums stay near 1; 0, +-1, +-2 lose about twice as
+// much (how points set the error: B. Barabasz et al., 2018, arXiv 1803.10986). Relative L2 error on
+// normally distributed data, 64 to 512 channels: 0.8e-6 to 2.1e-6.
 //
 // One NaN or infinity in the source can make any result of the tiles that read it NaN (up to 8 x 8
 // results, in all filters), and values near the largest float overflow early.
