@@ -16,6 +16,7 @@ class Arena {
   char* at_least(size_t bytes) {
     if (bytes > bytes_) {
       reset();
+      empty_cache();  // blocks of the steps that ran before would lie idle beside it
       data_ = static_cast<char*>(allocate(bytes));
       bytes_ = bytes;
     }

@@ -4,7 +4,7 @@ namespace pyneuro {
 
 Recorder::Recorder(std::span<const Array> inputs, bool strict) : strict_(strict) {
   for (const Array& a : inputs) {
-    if (known_.contains(a.storage()))
+    if (known_.contains(a.storage()->id()))
       raise(ErrorKind::Capture,
             "capture: the same memory was given as two inputs; copy one of them");
     if (a.storage()->state())
@@ -16,8 +16,8 @@ Recorder::Recorder(std::span<const Array> inputs, bool strict) : strict_(strict)
     // A replay gets dense inputs, so the recording must see the input as dense too.
     if (!a.dense()) raise(ErrorKind::Capture, "capture: an input is not dense");
     program_.inputs.push_back({buffer, {a.shape(), a.layout().strides, 0}, a.dtype()});
-    known_[a.storage()] = buffer;
-    kept_.push_back(a);
+    known_[a.storage()->id()] = buffer;
+    input_offsets_.push_back(a.layout().offset);
   }
 }
 
@@ -32,7 +32,7 @@ void Recorder::stop() noexcept {
 }
 
 int Recorder::buffer_of(const Array& array, bool written) {
-  const auto [it, fresh] = known_.try_emplace(array.storage(), int(program_.buffers.size()));
+  const auto [it, fresh] = known_.try_emplace(array.storage()->id(), int(program_.buffers.size()));
   if (!fresh) return it->second;
   const bool state = array.storage()->state();
   const BufferKind kind = state     ? BufferKind::State
@@ -40,7 +40,6 @@ int Recorder::buffer_of(const Array& array, bool written) {
                                     : BufferKind::Constant;
   program_.buffers.push_back({kind, array.storage()->bytes(), {}, -1});
   if (kind != BufferKind::Temporary) program_.buffers.back().held = array;
-  kept_.push_back(array);
   return it->second;
 }
 
@@ -48,7 +47,7 @@ Value Recorder::value_of(const Array& array, bool written) {
   const int buffer = buffer_of(array, written);
   Layout layout = array.layout();
   const Buffer& b = program_.buffers[size_t(buffer)];
-  if (b.kind == BufferKind::Input) layout.offset -= kept_[size_t(b.input)].layout().offset;
+  if (b.kind == BufferKind::Input) layout.offset -= input_offsets_[size_t(b.input)];
   return {buffer, layout, array.dtype()};
 }
 
@@ -62,7 +61,7 @@ void Recorder::ran(OpRef op, std::span<const Array* const> inputs,
 
 void Recorder::read(const Array& array) {
   // A constant that was never part of the recording (a fresh array of the user's) does no harm.
-  if (!known_.contains(array.storage()) && !array.storage()->state()) return;
+  if (!known_.contains(array.storage()->id()) && !array.storage()->state()) return;
   poisoned_ = true;
   if (strict_)
     raise(ErrorKind::Capture,
@@ -80,7 +79,6 @@ Program Recorder::finish(std::span<const Array> outputs) {
     program_.outputs.push_back(v);
   }
   known_.clear();
-  kept_.clear();
   return std::move(program_);
 }
 

@@ -36,8 +36,8 @@ class Recorder final : public Observer {
   Value value_of(const Array& array, bool written);
 
   Program program_;
-  std::unordered_map<const Storage*, int> known_;
-  std::vector<Array> kept_;  // so that no storage seen is freed and its address used again
+  std::unordered_map<uint64_t, int> known_;  // buffers by the id of their storage
+  std::vector<int64_t> input_offsets_;
   Observer* before_ = nullptr;
   bool strict_, active_ = false, poisoned_ = false;
 };

@@ -31,6 +31,8 @@ class Storage {
     if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
 
+  /// No other storage of this process has or had it, while an address may come again.
+  uint64_t id() const noexcept { return id_; }
   void* data() const noexcept { return data_; }
   size_t bytes() const noexcept { return bytes_; }
   Device device() const noexcept { return device_; }
@@ -47,6 +49,8 @@ class Storage {
   static Storage* make(void* data, size_t bytes, Device device, void* owner, Deleter deleter);
   void destroy() noexcept;
 
+  static inline std::atomic<uint64_t> made_{0};
+  const uint64_t id_ = made_.fetch_add(1, std::memory_order_relaxed);
   std::atomic<int> refs_{1};
   std::atomic<uint64_t> version_{0};
   void* data_;

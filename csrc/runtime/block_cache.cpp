@@ -116,13 +116,13 @@ FreeBlock* BlockCache::evict(size_t keep) noexcept {
   return chain;
 }
 
-/// The cache may hold as much as was ever in use at once, so that a step's blocks are all there for
-/// the next, but not so much that the process fills over half of the machine's memory, nor past the
-/// limit.
-FreeBlock* BlockCache::evict_surplus() noexcept {
-  const size_t used = reserved_ - cached_;
-  high_water_ = std::max(high_water_, static_cast<size_t>(peak()));
-  size_t keep = high_water_;
+/// With what is in use the cache may hold an eighth more than was ever in use at once, so that a
+/// step's blocks are there for the next; but not so much that the process fills over half of the
+/// machine's memory, nor past the limit.
+FreeBlock* BlockCache::evict_surplus(size_t wanted) noexcept {
+  const size_t used = reserved_ - cached_ + wanted;
+  high_water_ = std::max({high_water_, static_cast<size_t>(peak()), used});
+  size_t keep = difference(high_water_ + high_water_ / 8, used);
   if (machine_memory_ != 0) keep = std::min(keep, difference(machine_memory_ / 2, used));
   keep = std::max(keep, kCacheFloor);
   if (limit_ != 0) keep = std::min(keep, difference(limit_, used));
@@ -138,8 +138,8 @@ void* BlockCache::allocate(int index, size_t bytes) noexcept {
     if (limit_ != 0) {
       const size_t used = reserved_ - cached_;
       if (size > difference(limit_, used)) return nullptr;
-      evicted = evict(limit_ - used - size);
     }
+    evicted = evict_surplus(size);
     reserved_ += size;
     reserved_peak_ = std::max(reserved_peak_, reserved_);
     ++system_allocations_;
@@ -159,7 +159,7 @@ void BlockCache::deallocate(void* block, int index, size_t bytes) noexcept {
     const CacheLock locked(*this);
     if (kCaching) {
       put(block, index);
-      evicted = evict_surplus();
+      evicted = evict_surplus(0);
     } else {
       reserved_ -= bytes;
     }
@@ -189,7 +189,7 @@ void BlockCache::put_many(void* chain, int index) noexcept {
       chain = link_of(block);
       put(block, index);
     }
-    evicted = evict_surplus();
+    evicted = evict_surplus(0);
   }
   release(evicted);
 }
@@ -211,7 +211,7 @@ void BlockCache::set_limit(size_t bytes) noexcept {
   {
     const CacheLock locked(*this);
     limit_ = bytes;
-    evicted = evict_surplus();
+    evicted = evict_surplus(0);
   }
   release(evicted);
 }

@@ -103,7 +103,7 @@ class BlockCache {
   void put(void* block, int index) noexcept;
   void unlink(FreeBlock* block) noexcept;
   FreeBlock* evict(size_t keep) noexcept;
-  FreeBlock* evict_surplus() noexcept;
+  FreeBlock* evict_surplus(size_t wanted) noexcept;
 
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
   FreeBlock* lists_[kClasses] = {};
