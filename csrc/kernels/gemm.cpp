@@ -381,8 +381,11 @@ template <class T> void copy_b(const GemmPlan& p, const void* b, T* to, int64_t 
   const int64_t first = group / groups * p.block_k, size = at_most(p.block_k, s.k - first);
   const int64_t start = group % groups * width, end = at_most(s.n, start + width);
   T* block = to + first * round_up(s.n, panel);
-  for (int64_t j = start; j < end; j += panel)
-    copy_panel(p, b, first, size, j, at_most(panel, end - j), panel, block + j * size);
+  // A few rows at a time: they lie pages apart, and each page serves all panels while it is known.
+  for (int64_t k = 0; k < size; k += kChunk)
+    for (int64_t j = start; j < end; j += panel)
+      copy_panel(p, b, first + k, at_most(kChunk, size - k), j, at_most(panel, end - j), panel,
+                 block + j * size + k * panel);
 }
 
 int64_t copies_of_a(const GemmPlan& p) { return p.a_row != 0 ? pieces(p.shape.m, p.pack_rows) : 0; }
