@@ -27,6 +27,11 @@ struct Dimension {
     const int64_t first = i + low - window + 1;
     return {first <= 0 ? 0 : ceil_div(first, stride), smaller(out, (i + low) / stride + 1)};
   }
+  /// From the windows that hold the position before to those that hold `i`, without a division.
+  void advance(Range& held, int64_t i) const {
+    while (held.begin * stride < i + low - window + 1) ++held.begin;
+    while (held.end < out && held.end * stride <= i + low) ++held.end;
+  }
 };
 
 struct Geometry {
@@ -62,12 +67,49 @@ template <class T, class S> void put(S* p, Vec<T> v, int lanes) {
     lanes == whole ? simd::store_as(p, v) : simd::store_as(p, v, lanes);
 }
 
-/// f(channel, lanes) over all channels.
+/// f(channel, lanes, registers) over all channels: four registers at a time, then one by one.
 template <class T, class F> [[gnu::always_inline]] inline void over_channels(int64_t n, F&& f) {
   constexpr int whole = Vec<T>::kCount;
   int64_t c = 0;
-  for (; c + whole <= n; c += whole) f(c, whole);
-  if (c < n) f(c, static_cast<int>(n - c));
+  for (; c + 4 * whole <= n; c += 4 * whole) f(c, whole, std::integral_constant<int, 4>());
+  for (; c + whole <= n; c += whole) f(c, whole, std::integral_constant<int, 1>());
+  if (c < n) f(c, static_cast<int>(n - c), std::integral_constant<int, 1>());
+}
+
+/// What a pixel reads: offsets, the number of each place in its window, and how many places that
+/// window has. Listed once, read for each register of channels; most windows are small.
+struct Places {
+  static constexpr int kMost = 64;
+  int count = 0;
+  int64_t offset[kMost];
+  int32_t number[kMost], size[kMost];
+
+  void add(int64_t at, int64_t place, int64_t places) {
+    offset[count] = at;
+    number[count] = static_cast<int32_t>(place);
+    size[count++] = static_cast<int32_t>(places);
+  }
+  template <class F> [[gnu::always_inline]] void each(F&& f) const {
+    for (int i = 0; i < count; ++i) f(offset[i], number[i], size[i]);
+  }
+};
+
+/// The same for windows of more places: counted out each time.
+template <class Walk> struct Walked {
+  Walk walk;
+  template <class F> [[gnu::always_inline]] void each(F&& f) const { walk(f); }
+};
+
+/// f(places) of a walk, listed where there are at most `count`.
+template <class Walk, class F>
+[[gnu::always_inline]] inline void with_places(int64_t count, Walk walk, F&& f) {
+  if (count > Places::kMost) {
+    f(Walked<Walk>{walk});
+    return;
+  }
+  Places listed;
+  walk([&](int64_t at, int64_t place, int64_t size) { listed.add(at, place, size); });
+  f(listed);
 }
 
 /// f(n, i0, i1) for all rows of positions, `elements` being those of a row.
@@ -80,69 +122,61 @@ void over_rows(Context& ctx, int64_t batch, int64_t n0, int64_t n1, int64_t elem
   });
 }
 
-/// f(offset of the place's pixel in x, its number in the window) for the places of a window.
-template <class F>
-[[gnu::always_inline]] inline void over_places(const Geometry& g, int64_t o0, int64_t o1,
-                                               int64_t o2, F&& f) {
-  const Dimension &a = g.dim[0], &b = g.dim[1], &c = g.dim[2];
-  const Range ra = a.places(o0), rb = b.places(o1), rc = c.places(o2);
-  for (int64_t i = ra.begin; i < ra.end; ++i)
-    for (int64_t j = rb.begin; j < rb.end; ++j)
-      for (int64_t k = rc.begin; k < rc.end; ++k)
-        f((((a.start(o0) + i) * b.in + b.start(o1) + j) * c.in + c.start(o2) + k) * g.channels,
-          (i * b.window + j) * c.window + k);
-}
-
-/// f(offset of y's pixel, number of the place in that window) for the windows that hold a position.
-template <class F>
-[[gnu::always_inline]] inline void over_windows(const Geometry& g, int64_t i0, int64_t i1,
-                                                int64_t i2, F&& f) {
-  const Dimension &a = g.dim[0], &b = g.dim[1], &c = g.dim[2];
-  const Range ra = a.windows(i0), rb = b.windows(i1), rc = c.windows(i2);
-  for (int64_t i = ra.begin; i < ra.end; ++i)
-    for (int64_t j = rb.begin; j < rb.end; ++j)
-      for (int64_t k = rc.begin; k < rc.end; ++k)
-        f(((i * b.out + j) * c.out + k) * g.channels,
-          ((i0 - a.start(i)) * b.window + i1 - b.start(j)) * c.window + i2 - c.start(k), i, j, k);
-}
-
-int64_t places_in(const Geometry& g, int64_t o0, int64_t o1, int64_t o2) {
-  const auto size = [](Range r) { return larger(0, r.end - r.begin); };
-  return size(g.dim[0].places(o0)) * size(g.dim[1].places(o1)) * size(g.dim[2].places(o2));
-}
+int64_t count_of(Range r) { return larger(0, r.end - r.begin); }
 
 // ---- forward: a row of y at a time --------------------------------------------------------------
 
-/// row(picture of x, offset in y, o0, o1, o2) for all pixels of y.
+/// pixel(picture of x, offset in y, places) for all pixels of y.
 template <class F> void over_results(Context& ctx, const Geometry& g, F&& pixel) {
   const Dimension &a = g.dim[0], &b = g.dim[1], &c = g.dim[2];
-  over_rows(ctx, g.batch, a.out, b.out, c.out * g.channels * b.window * c.window,
-            [&](int64_t n, int64_t o0, int64_t o1) {
-              const int64_t picture = n * a.in * b.in * c.in * g.channels;
-              int64_t at = ((n * a.out + o0) * b.out + o1) * c.out * g.channels;
-              for (int64_t o2 = 0; o2 < c.out; ++o2, at += g.channels)
-                pixel(picture, at, o0, o1, o2);
-            });
+  const auto row = [&](int64_t n, int64_t o0, int64_t o1) {
+    const int64_t picture = n * a.in * b.in * c.in * g.channels;
+    int64_t at = ((n * a.out + o0) * b.out + o1) * c.out * g.channels;
+    const Range ra = a.places(o0), rb = b.places(o1);
+    for (int64_t o2 = 0; o2 < c.out; ++o2, at += g.channels) {
+      const Range rc = c.places(o2);
+      const int64_t size = count_of(ra) * count_of(rb) * count_of(rc);
+      const auto walk = [&](auto&& f) {
+        for (int64_t i = ra.begin; i < ra.end; ++i)
+          for (int64_t j = rb.begin; j < rb.end; ++j)
+            for (int64_t k = rc.begin; k < rc.end; ++k)
+              f((((a.start(o0) + i) * b.in + b.start(o1) + j) * c.in + c.start(o2) + k) *
+                    g.channels,
+                (i * b.window + j) * c.window + k, size);
+      };
+      with_places(size, walk, [&](const auto& places) { pixel(picture, at, size, places); });
+    }
+  };
+  over_rows(ctx, g.batch, a.out, b.out, c.out * g.channels * b.window * c.window, row);
 }
 
 template <class T, class S, class I>
 void max_pool(Context& ctx, const Geometry& g, const S* x, S* y, I* index) {
   using V = Vec<T>;
   using J = Vec<IntOf<T>>;
-  over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t o0, int64_t o1, int64_t o2) {
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes) __attribute__((always_inline)) {
-      V best(-std::numeric_limits<T>::infinity());
-      J place(IntOf<T>{-1});
-      over_places(g, o0, o1, o2, [&](int64_t offset, int64_t number) {
-        const V v = get<T>(x + picture + offset + ch, lanes);
-        // Larger, or the first NaN, or the first place of all.
-        const auto take =
-            (v > best) | ((v != v) & (best == best)) | simd::mask_cast<T>(place < J(IntOf<T>{0}));
-        best = select(take, v, best);
-        place = select(simd::mask_cast<IntOf<T>>(take), J(static_cast<IntOf<T>>(number)), place);
+  over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t, const auto& places) {
+    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
+      constexpr int kN = registers();
+      V best[kN];
+      J place[kN];
+      for (int k = 0; k < kN; ++k)
+        best[k] = V(-std::numeric_limits<T>::infinity()), place[k] = J(IntOf<T>{0});
+      bool first = true;
+      places.each([&](int64_t offset, int64_t number, int64_t) __attribute__((always_inline)) {
+        const J here(static_cast<IntOf<T>>(number));
+        for (int k = 0; k < kN; ++k) {
+          const V v = get<T>(x + picture + offset + ch + k * V::kCount, lanes);
+          // Larger, or the first NaN.
+          const auto take = (v > best[k]) | ((v != v) & (best[k] == best[k]));
+          best[k] = first ? v : select(take, v, best[k]);
+          place[k] = first ? here : select(simd::mask_cast<IntOf<T>>(take), here, place[k]);
+        }
+        first = false;
       });
-      put<T>(y + at + ch, best, lanes);
-      put<IntOf<T>>(index + at + ch, max(place, J(IntOf<T>{0})), lanes);
+      for (int k = 0; k < kN; ++k) {
+        put<T>(y + at + ch + k * V::kCount, best[k], lanes);
+        put<IntOf<T>>(index + at + ch + k * V::kCount, place[k], lanes);
+      }
     });
   });
 }
@@ -151,58 +185,84 @@ template <class T, class S, class I>
 void max_pool_take(Context& ctx, const Geometry& g, const S* x, S* y, const I* index) {
   using V = Vec<T>;
   using J = Vec<IntOf<T>>;
-  over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t o0, int64_t o1, int64_t o2) {
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes) __attribute__((always_inline)) {
-      V found(T{0});
-      const J wanted = get<IntOf<T>>(index + at + ch, lanes);
-      over_places(g, o0, o1, o2, [&](int64_t offset, int64_t number) {
-        const auto here = wanted == J(static_cast<IntOf<T>>(number));
-        found = select(simd::mask_cast<T>(here), get<T>(x + picture + offset + ch, lanes), found);
-      });
-      put<T>(y + at + ch, found, lanes);
+  over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t, const auto& places) {
+    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
+      for (int64_t c = ch; c < ch + registers() * V::kCount; c += V::kCount) {
+        V found(T{0});
+        const J wanted = get<IntOf<T>>(index + at + c, lanes);
+        places.each([&](int64_t offset, int64_t number, int64_t) __attribute__((always_inline)) {
+          const auto here = wanted == J(static_cast<IntOf<T>>(number));
+          found = select(simd::mask_cast<T>(here), get<T>(x + picture + offset + c, lanes), found);
+        });
+        put<T>(y + at + c, found, lanes);
+      }
     });
   });
 }
 
 template <class T, class S> void average_pool(Context& ctx, const Geometry& g, const S* x, S* y) {
   using V = Vec<T>;
-  over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t o0, int64_t o1, int64_t o2) {
-    const V places(static_cast<T>(larger(1, places_in(g, o0, o1, o2))));
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes) __attribute__((always_inline)) {
-      V sum(T{0});
-      over_places(g, o0, o1, o2, [&](int64_t offset, int64_t) {
-        sum = sum + get<T>(x + picture + offset + ch, lanes);
+  over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t size, const auto& places) {
+    const V count(static_cast<T>(larger(1, size)));
+    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
+      constexpr int kN = registers();
+      V sum[kN];
+      for (V& v : sum) v = V(T{0});
+      places.each([&](int64_t offset, int64_t, int64_t) __attribute__((always_inline)) {
+        for (int k = 0; k < kN; ++k)
+          sum[k] += get<T>(x + picture + offset + ch + k * V::kCount, lanes);
       });
-      put<T>(y + at + ch, sum / places, lanes);
+      for (int k = 0; k < kN; ++k) put<T>(y + at + ch + k * V::kCount, sum[k] / count, lanes);
     });
   });
 }
 
 // ---- backward: a row of dx at a time ------------------------------------------------------------
 
-/// pixel(picture of g, offset in dx, i0, i1, i2) for all pixels of dx.
+/// pixel(picture of g, offset in dx, places) for all pixels of dx; the places are windows of y that
+/// hold the pixel, with its number in each.
 template <class F> void over_inputs(Context& ctx, const Geometry& g, F&& pixel) {
   const Dimension &a = g.dim[0], &b = g.dim[1], &c = g.dim[2];
-  over_rows(ctx, g.batch, a.in, b.in, c.in * g.channels, [&](int64_t n, int64_t i0, int64_t i1) {
+  const auto row = [&](int64_t n, int64_t i0, int64_t i1) {
     const int64_t picture = n * a.out * b.out * c.out * g.channels;
     int64_t at = ((n * a.in + i0) * b.in + i1) * c.in * g.channels;
-    for (int64_t i2 = 0; i2 < c.in; ++i2, at += g.channels) pixel(picture, at, i0, i1, i2);
-  });
+    const Range ra = a.windows(i0), rb = b.windows(i1);
+    Range rc = c.windows(0);
+    for (int64_t i2 = 0; i2 < c.in; ++i2, at += g.channels) {
+      c.advance(rc, i2);
+      const auto walk = [&](auto&& f) {
+        for (int64_t i = ra.begin; i < ra.end; ++i)
+          for (int64_t j = rb.begin; j < rb.end; ++j)
+            for (int64_t k = rc.begin; k < rc.end; ++k)
+              f(((i * b.out + j) * c.out + k) * g.channels,
+                ((i0 - a.start(i)) * b.window + i1 - b.start(j)) * c.window + i2 - c.start(k),
+                count_of(a.places(i)) * count_of(b.places(j)) * count_of(c.places(k)));
+      };
+      with_places(count_of(ra) * count_of(rb) * count_of(rc), walk,
+                  [&](const auto& places) { pixel(picture, at, places); });
+    }
+  };
+  over_rows(ctx, g.batch, a.in, b.in, c.in * g.channels, row);
 }
 
 template <class T, class S, class I>
 void max_pool_grad(Context& ctx, const Geometry& g, const S* gy, const I* index, S* dx) {
   using V = Vec<T>;
   using J = Vec<IntOf<T>>;
-  over_inputs(ctx, g, [&](int64_t picture, int64_t at, int64_t i0, int64_t i1, int64_t i2) {
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes) __attribute__((always_inline)) {
-      V sum(T{0});
-      over_windows(g, i0, i1, i2, [&](int64_t y, int64_t number, int64_t, int64_t, int64_t) {
-        const J chosen = get<IntOf<T>>(index + picture + y + ch, lanes);
-        const auto here = simd::mask_cast<T>(chosen == J(static_cast<IntOf<T>>(number)));
-        sum = sum + select(here, get<T>(gy + picture + y + ch, lanes), V(T{0}));
+  over_inputs(ctx, g, [&](int64_t picture, int64_t at, const auto& places) {
+    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
+      constexpr int kN = registers();
+      V sum[kN];
+      for (V& v : sum) v = V(T{0});
+      places.each([&](int64_t y, int64_t number, int64_t) __attribute__((always_inline)) {
+        const J here(static_cast<IntOf<T>>(number));
+        for (int k = 0; k < kN; ++k) {
+          const int64_t from = picture + y + ch + k * V::kCount;
+          const auto chosen = simd::mask_cast<T>(get<IntOf<T>>(index + from, lanes) == here);
+          sum[k] += select(chosen, get<T>(gy + from, lanes), V(T{0}));
+        }
       });
-      put<T>(dx + at + ch, sum, lanes);
+      for (int k = 0; k < kN; ++k) put<T>(dx + at + ch + k * V::kCount, sum[k], lanes);
     });
   });
 }
@@ -210,14 +270,17 @@ void max_pool_grad(Context& ctx, const Geometry& g, const S* gy, const I* index,
 template <class T, class S>
 void average_pool_grad(Context& ctx, const Geometry& g, const S* gy, S* dx) {
   using V = Vec<T>;
-  over_inputs(ctx, g, [&](int64_t picture, int64_t at, int64_t i0, int64_t i1, int64_t i2) {
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes) __attribute__((always_inline)) {
-      V sum(T{0});
-      over_windows(g, i0, i1, i2, [&](int64_t y, int64_t, int64_t o0, int64_t o1, int64_t o2) {
-        sum = sum +
-              get<T>(gy + picture + y + ch, lanes) / V(static_cast<T>(places_in(g, o0, o1, o2)));
+  over_inputs(ctx, g, [&](int64_t picture, int64_t at, const auto& places) {
+    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
+      constexpr int kN = registers();
+      V sum[kN];
+      for (V& v : sum) v = V(T{0});
+      places.each([&](int64_t y, int64_t, int64_t size) __attribute__((always_inline)) {
+        const V share(T{1} / static_cast<T>(size));
+        for (int k = 0; k < kN; ++k)
+          sum[k] += get<T>(gy + picture + y + ch + k * V::kCount, lanes) * share;
       });
-      put<T>(dx + at + ch, sum, lanes);
+      for (int k = 0; k < kN; ++k) put<T>(dx + at + ch + k * V::kCount, sum[k], lanes);
     });
   });
 }
