@@ -3,8 +3,8 @@
 // `eval` is a template over the value type V: a vector register (simd/vec.h) on CPUs, a scalar
 // wrapper on other devices; never a bare float, so that the functions it calls are found beside V:
 //   select(mask, a, b)  minimum maximum (NaN wins)  abs floor ceil rint sqrt fmod
-//   exp expm1 log log1p sin cos atan tanh erf pow    (float; errors are stated in simd/math.h)
-//   floor_divide floor_mod pow                  (integers; never trap, x // 0 == 0)
+//   exp expm1 log log1p sin cos atan tanh erf normal_cdf pow    (float; errors are stated in
+//   simd/math.h) floor_divide floor_mod pow                  (integers; never trap, x // 0 == 0)
 // A predicate gives V's mask. `domain` says which dtypes a formula takes, `result` what comes out.
 #pragma once
 
@@ -48,7 +48,6 @@ using Name = std::string_view;
 template <class V>
 inline constexpr bool is_float = std::is_floating_point_v<typename V::value_type>;
 
-inline constexpr double kInvSqrt2 = 0.70710678118654752440;     // 1 / sqrt(2)
 inline constexpr double kInvSqrt2Pi = 0.39894228040143267794;   // 1 / sqrt(2 pi)
 inline constexpr double kSqrt2OverPi = 0.79788456080286535588;  // sqrt(2 / pi)
 inline constexpr double kGeluCubic = 0.044715;                  // Hendrycks and Gimpel 2016
@@ -157,9 +156,7 @@ struct Silu : Floating {
 /// x Phi(x), Phi the normal distribution function.
 struct Gelu : Floating {
   static constexpr Name name = "gelu";
-  template <class V> PN_FN static V eval(V x) {
-    return constant<V>(0.5) * x * (V(1) + erf(x * constant<V>(kInvSqrt2)));
-  }
+  template <class V> PN_FN static V eval(V x) { return x * normal_cdf(x); }
 };
 /// The tanh approximation of gelu.
 struct GeluTanh : Floating {
@@ -304,9 +301,8 @@ struct SiluGrad : Floating {
 struct GeluGrad : Floating {
   static constexpr Name name = "gelu_grad";
   template <class V> PN_FN static V eval(V x, V g) {
-    const V cdf = constant<V>(0.5) * (V(1) + erf(x * constant<V>(kInvSqrt2)));
-    const V pdf = constant<V>(kInvSqrt2Pi) * exp(constant<V>(-0.5) * x * x);
-    return g * (cdf + x * pdf);
+    const V density = constant<V>(kInvSqrt2Pi) * exp(constant<V>(-0.5) * x * x);
+    return g * (normal_cdf(x) + x * density);
   }
 };
 struct GeluTanhGrad : Floating {

@@ -103,8 +103,8 @@ template <std::floating_point T> inline Vec<T> exp(Vec<T> x) {
   return scale(Vec<T>(T(1)) + reduced_expm1(a.r), a);
 }
 
-/// e^x for x <= 0 or NaN, and 0 where that would be below the normal numbers: such results take some
-/// CPUs many cycles, and a softmax does not feel them.
+/// e^x for x <= 0 or NaN, and 0 where that would be below the normal numbers: such results take
+/// some CPUs many cycles, and a softmax does not feel them.
 template <std::floating_point T> inline Vec<T> exp_flushed(Vec<T> x) {
   const Vec<T> lowest(sizeof(T) == 8 ? T(-708) : T(-87));
   const Reduced<T> a = reduce_by_ln2(max(lowest, x));
@@ -170,6 +170,23 @@ inline Vec<double> erf(Vec<double> x) {
   const Vec<double> small = fma(a, polynomial(a * a, p), a);
   const Vec<double> large = Vec<double>(1.0) - exp(-polynomial(min(Vec<double>(6.0), a), q));
   return copysign(select(a < Vec<double>(1.0), small, large), x);
+}
+
+/// The standard normal distribution function, Phi(x) = 1/2 + x P(x^2) / Q(x^2): a rational minimax
+/// approximation of Phi - 1/2 up to |x| = 5.7, beyond which the result is 0 or 1. The error is
+/// absolute, so that small results are worth less than those of erfc.
+inline Vec<float> normal_cdf(Vec<float> x) {
+  constexpr float p[] = {0x1.98844ep-2f,  0x1.1e3caap-5f,  0x1.36b1c6p-8f,
+                         0x1.7836bep-13f, 0x1.abc368p-18f, 0x1.72bf3ep-26f};
+  constexpr float q[] = {
+      1.0f, 0x1.045a06p-2f, 0x1.df67ecp-6f, 0x1.fdc048p-10f, 0x1.41fc72p-14f, 0x1.38b794p-20f};
+  const Vec<float> x2 = x * x;
+  const Vec<float> inside = Vec<float>(0.5f) + x * polynomial(x2, p) / polynomial(x2, q);
+  const Vec<float> outside = select(signbit(x), Vec<float>(0.0f), Vec<float>(1.0f));
+  return select(x2 > Vec<float>(5.7f * 5.7f), outside, inside);
+}
+inline Vec<double> normal_cdf(Vec<double> x) {
+  return Vec<double>(0.5) * (Vec<double>(1.0) + erf(x * Vec<double>(0.70710678118654752440)));
 }
 
 }  // namespace PN_SIMD_ABI
