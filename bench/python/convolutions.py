@@ -32,11 +32,16 @@ class Shape:
 
     @property
     def name(self) -> str:
-        text = f"{self.window}x{self.window}, {self.channels}->{self.filters} at {self.size}"
-        for key, default in (("strides", 1), ("dilation", 1), ("groups", 1), ("padding", "same")):
-            if (value := getattr(self, key)) != default:
-                text += f", {value}" if key == "padding" else f", {key} {value}"
-        return f"{text}, batch {self.batch}"
+        channels = self.channels if self.depthwise else f"{self.channels}->{self.filters}"
+        text = f"{self.window}x{self.window}, {channels} at {self.size}, batch {self.batch}"
+        for key in ("strides", "dilation", "groups"):
+            if (value := getattr(self, key)) != 1 and not (key == "groups" and self.depthwise):
+                text += f", {key} {value}"
+        return ("depthwise " if self.depthwise else "conv ") + text
+
+    @property
+    def depthwise(self) -> bool:
+        return 1 < self.groups == self.channels == self.filters
 
     @property
     def pad(self) -> int:
@@ -59,7 +64,7 @@ class Shape:
 
 
 def convolution(shape: Shape, group: str = "", repeats: int = 1, tolerance: float = 1e-4) -> Twins:
-    depthwise = 1 < shape.groups == shape.channels == shape.filters
+    depthwise = shape.depthwise
 
     def given() -> list[Given]:
         n, size, k = shape.batch, shape.size, shape.window
@@ -81,10 +86,10 @@ def convolution(shape: Shape, group: str = "", repeats: int = 1, tolerance: floa
         strides, dilation = shape.strides, shape.dilation
         return torch.conv2d(x, kernel, None, strides, shape.pad, dilation, shape.groups)
 
-    what = "depthwise" if depthwise else "conv"
-    name = f"{what} {shape.name}"
-    flops = shape.flops
-    return Twins(name, ours, theirs, given, "image", tolerance, flops, group=group, repeats=repeats)
+    return Twins(
+        shape.name, ours, theirs, given, "image", tolerance, shape.flops, group=group,
+        repeats=repeats,
+    )  # fmt: skip
 
 
 # VGG16's layers: size, channels, filters, how often.

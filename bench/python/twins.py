@@ -85,8 +85,8 @@ def rows(twins: Twins, torch: ModuleType, compiled: bool, wanted: str) -> Iterat
         return
     given = twins.given()
     for kind in kinds:
-        start = None if kind == "forward" else _start(twins, given)
-        sides = [_ours(twins, given, start), *_torch_sides(twins, given, start, torch, compiled)]
+        start = None if kind == "forward" else first_gradient(twins, given)
+        sides = [our_side(twins, given, start), *torch_sides(twins, given, start, torch, compiled)]
         group = f"{twins.group}, {kind}" if twins.group else ""
         flops, unit = twins.flops * (3 if start else 1), "GFLOP/s" if twins.flops else ""
         name = _name(twins, kind)
@@ -97,7 +97,7 @@ def _name(twins: Twins, kind: str) -> str:
     return f"{twins.name}, {kind}"
 
 
-def _start(twins: Twins, given: list[Given]) -> Given:
+def first_gradient(twins: Twins, given: list[Given]) -> Given:
     """The gradient to begin with."""
     shape = twins.ours(*(pyneuro.ops.convert_to_tensor(g.values) for g in given)).shape
     values = np.random.default_rng(3).standard_normal(shape, np.float32)
@@ -108,7 +108,7 @@ def _side(label: str, work: Callable[[], Any], digest: Callable[[Any], list[Any]
     return Side(label, "work()", {"work": work}, lambda: digest(work()))
 
 
-def _ours(twins: Twins, given: list[Given], start: Given | None) -> Side:
+def our_side(twins: Twins, given: list[Given], start: Given | None) -> Side:
     def put(g: Given) -> Any:
         tracked = start is not None and g.tracked
         return pyneuro.Variable(g.values) if tracked else pyneuro.ops.convert_to_tensor(g.values)
@@ -132,7 +132,7 @@ def _ours(twins: Twins, given: list[Given], start: Given | None) -> Side:
     return _side("pyneuro", lambda: function(*arguments), digest)
 
 
-def _torch_sides(
+def torch_sides(
     twins: Twins, given: list[Given], start: Given | None, torch: ModuleType, compiled: bool
 ) -> Iterator[Side]:
     """Contiguous; channels_last where there are images; compiled, in the quicker of the two."""
