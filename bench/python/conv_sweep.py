@@ -37,7 +37,7 @@ def shapes(count: int, seed: int, channels: int, size: int, logarithmic: bool) -
         groups = 1
         if share(0.25):
             groups = int(draw.choice([2, 4, 8, inner]))
-            inner = outer if groups == inner else inner
+            outer = inner if groups == inner else outer
             inner, outer = (max(groups, n // groups * groups) for n in (inner, outer))
         window, strides, dilation = int(draw.choice([1, 3, 3, 3, 5, 7])), 1, 1
         if share(0.25):
