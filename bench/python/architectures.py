@@ -31,18 +31,21 @@ def vgg16(net: Any, x: Any, width: int = 64, hidden: int = 4096, classes: int = 
 def resnet50(
     net: Any, x: Any, width: int = 64, counts: tuple[int, ...] = (3, 4, 6, 3), classes: int = 1000
 ) -> Any:
+    """As in Keras: images are padded alike on both sides, the first of three layers has strides."""
+
     def normalized(x: Any, name: str, filters: int, window: int, strides: int, relu: bool) -> Any:
         x = net.norm(net.conv(x, name, filters, window, strides), f"{name}_norm")
         return net.relu(x) if relu else x
 
-    x = net.max_pool(normalized(x, "stem", width, 7, 2, True), 3)
+    x = net.relu(net.norm(net.conv(x, "stem", width, 7, 2, pad=3), "stem_norm"))
+    x = net.max_pool(x, 3, pad=1)
     for stage, count in enumerate(counts):
         filters = width << stage
         for i in range(count):
             name, strides = f"block{stage}_{i}", 2 if stage and not i else 1
             shortcut = x if i else normalized(x, f"{name}_s", 4 * filters, 1, strides, False)
-            y = normalized(x, f"{name}_a", filters, 1, 1, True)
-            y = normalized(y, f"{name}_b", filters, 3, strides, True)
+            y = normalized(x, f"{name}_a", filters, 1, strides, True)
+            y = normalized(y, f"{name}_b", filters, 3, 1, True)
             y = normalized(y, f"{name}_c", 4 * filters, 1, 1, False)
             x = net.relu(net.add(shortcut, y))
     return net.dense(net.average(x), "logits", classes)
@@ -87,6 +90,7 @@ class Problem:
         options: what the network is called with.
         optimizer: "sgd", which has momentum, or "adam".
         tokens: samples are byte numbers, and there is a label for each.
+        mirrored: PyTorch must see images and kernels flipped; networks_torch.py says why.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Problem:
     options: dict[str, Any] = field(default_factory=dict)
     optimizer: str = "sgd"
     tokens: bool = False
+    mirrored: bool = False
 
     def batches(self, count: int = 4) -> list[tuple[np.ndarray, np.ndarray]]:
         """Random samples and labels."""
@@ -113,7 +118,7 @@ IMAGE = (224, 224, 3)
 PROBLEMS = {
     "vgg16": Problem("VGG16", vgg16, 4, IMAGE),
     "resnet50": Problem("ResNet50", resnet50, 4, IMAGE),
-    "mobilenet": Problem("MobileNet", mobilenet, 8, IMAGE),
+    "mobilenet": Problem("MobileNet", mobilenet, 8, IMAGE, mirrored=True),
     "gpt": Problem("GPT, 4 blocks of 256", gpt, 8, (256,), 256, {}, "adam", tokens=True),
     "lstm": Problem("LSTM(128), 100 steps", recurrent, 32, (100, 128), 10, {}, "adam"),
     "gru": Problem("GRU(128), 100 steps", recurrent, 32, (100, 128), 10, {"kind": "gru"}, "adam"),
@@ -133,7 +138,8 @@ def problem(key: str, batch: int | None = None, reduced: bool = False) -> Proble
     """One of `PROBLEMS`, at another batch size or small."""
     found = PROBLEMS[key]
     if reduced:
-        shape = {3: (32, 32, 3), 2: (5, 8), 1: (8,)}[len(found.shape)]
+        shape = {3: (64, 64, 3), 2: (5, 8), 1: (8,)}[len(found.shape)]
         options = found.options | REDUCED_OPTIONS[key]
-        found = replace(found, batch=2, shape=shape, options=options)
+        name = f"reduced {found.name.partition('(')[0].partition(',')[0]}"
+        found = replace(found, name=name, batch=4, shape=shape, options=options)
     return found if batch is None else replace(found, batch=batch)

@@ -378,4 +378,10 @@ def _as_json(row: Row, measured: list[Measured]) -> dict[str, Any]:
         }
         for m in measured
     ]
-    return {"name": row.name, "unit": row.unit, "amount": row.amount, "sides": sides}
+    return {
+        "name": row.name,
+        "group": row.group,
+        "unit": row.unit,
+        "amount": row.amount,
+        "sides": sides,
+    }

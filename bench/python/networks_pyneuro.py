@@ -18,10 +18,13 @@ class Net:
 
     def conv(
         self, x: Any, name: str, filters: int, window: int, strides: int = 1, bias: bool = False,
-        relu: bool = False,
+        relu: bool = False, pad: int | None = None,
     ) -> Any:  # fmt: skip
+        """Padded by `pad` on each side, or as "same" has it."""
+        x = x if pad is None else layers.ZeroPadding2D(pad)(x)
         return layers.Conv2D(
-            filters, window, strides, "same", activation="relu" if relu else None, use_bias=bias,
+            filters, window, strides, "same" if pad is None else "valid",
+            activation="relu" if relu else None, use_bias=bias,
             kernel_initializer="he_normal", name=name,
         )(x)  # fmt: skip
 
@@ -42,8 +45,10 @@ class Net:
     def add(self, x: Any, y: Any) -> Any:
         return layers.Add()([x, y])
 
-    def max_pool(self, x: Any, window: int) -> Any:
-        return layers.MaxPooling2D(window, 2, "same")(x)
+    def max_pool(self, x: Any, window: int, pad: int = 0) -> Any:
+        """Of numbers that are not negative."""
+        x = layers.ZeroPadding2D(pad)(x) if pad else x
+        return layers.MaxPooling2D(window, 2)(x)
 
     def average(self, x: Any) -> Any:
         return layers.GlobalAveragePooling2D()(x)

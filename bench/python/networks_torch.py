@@ -1,8 +1,8 @@
 """The networks of architectures.py in PyTorch's modules, in each of its configurations.
 
-Where strides meet an even size, Keras's "same" pads behind and PyTorch's padding before. Both do as
-much work, and the same if one sees the world mirrored: so PyTorch gets images and kernels flipped,
-in networks where no layer but averages looks at where things are.
+Where a window of 3 with strides meets an even size, Keras's "same" pads behind and PyTorch's padding
+before. That is as much work, and the same on mirrored images with mirrored kernels: networks that
+have such layers, and forget positions at their end, are given them to PyTorch that way.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Net(nn.Module):
 
     def conv(
         self, x: Any, name: str, filters: int, window: int, strides: int = 1, bias: bool = False,
-        relu: bool = False,
+        relu: bool = False, pad: int | None = None,
     ) -> Any:  # fmt: skip
-        pad = window // 2
+        pad = window // 2 if pad is None else pad
         y = self.part(name, nn.Conv2d, x.shape[1], filters, window, strides, pad, bias=bias)(x)
         return self.relu(y) if relu else y
 
@@ -58,8 +58,8 @@ class Net(nn.Module):
     def add(self, x: Any, y: Any) -> Any:
         return x + y
 
-    def max_pool(self, x: Any, window: int) -> Any:
-        return functional.max_pool2d(x, window, 2, (window - 1) // 2)
+    def max_pool(self, x: Any, window: int, pad: int = 0) -> Any:
+        return functional.max_pool2d(x, window, 2, pad)
 
     def average(self, x: Any) -> Any:
         return x.mean((2, 3))
@@ -94,10 +94,6 @@ class Net(nn.Module):
 
     # ---- weights --------------------------------------------------------------------------------
 
-    @property
-    def mirrored(self) -> bool:
-        return any(isinstance(p, nn.BatchNorm2d) for p in self.parts.values())
-
     def load(self, weights: dict[str, np.ndarray]) -> None:
         """Take the weights of a Keras-like model, by the paths of its variables."""
         loaded = 0
@@ -120,7 +116,7 @@ class Net(nn.Module):
                 found |= _of_recurrent(layer, name, value, isinstance(part, nn.GRU))
                 continue
             if isinstance(part, nn.Conv2d) and value.ndim == 4:
-                value = value[::-1, ::-1] if self.mirrored else value
+                value = value[::-1, ::-1] if self.problem.mirrored else value
                 value = value.transpose((2, 3, 0, 1) if part.groups > 1 else (3, 2, 0, 1))
             elif isinstance(part, nn.Linear):
                 value = value.T
@@ -191,7 +187,7 @@ class Trained:
 
     def _put_x(self, x: np.ndarray) -> torch.Tensor:
         if x.ndim == 4:
-            x = x[:, ::-1, ::-1] if self.net.mirrored else x
+            x = x[:, ::-1, ::-1] if self.problem.mirrored else x
             images = torch.from_numpy(np.ascontiguousarray(x)).permute(0, 3, 1, 2)
             return images.contiguous(memory_format=self.net.form)
         return torch.from_numpy(x.copy())
