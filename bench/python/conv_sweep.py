@@ -65,9 +65,7 @@ def main() -> None:
     if options.reduced:
         options.count, options.channels, options.size = min(options.count, 10), 12, 9
     torch = sweep.torch_of(options)
-    drawn = shapes(
-        options.count, options.seed, options.channels, options.size, options.logarithmic
-    )
+    drawn = shapes(options.count, options.seed, options.channels, options.size, options.logarithmic)
     wanted = options.rows or "forward + backward"
     rows = (
         row

@@ -64,6 +64,8 @@ class Shape:
 
 
 def convolution(shape: Shape, group: str = "", repeats: int = 1, tolerance: float = 1e-4) -> Twins:
+    import torch
+
     depthwise = shape.depthwise
 
     def given() -> list[Given]:
@@ -81,8 +83,6 @@ def convolution(shape: Shape, group: str = "", repeats: int = 1, tolerance: floa
         return function(x, kernel, shape.strides, shape.padding, None, shape.dilation)
 
     def theirs(x: Any, kernel: Any) -> Any:
-        import torch
-
         strides, dilation = shape.strides, shape.dilation
         return torch.conv2d(x, kernel, None, strides, shape.pad, dilation, shape.groups)
 

@@ -75,36 +75,39 @@ def chain_twins(elements: int) -> Iterator[Twins]:
         yield Twins(name, ours, theirs, given, replayed=True, group="chain of 6 ops")
 
 
-def image_twins(reduced: bool) -> Iterator[Twins]:
-    """Batch normalization, pooling and resizing."""
+def norm_twins(reduced: bool) -> Iterator[Twins]:
+    """Batch normalization in training."""
     from torch.nn import functional
 
-    def our_norm(x: Any, gamma: Any, beta: Any) -> Any:
+    def ours(x: Any, gamma: Any, beta: Any) -> Any:
         return ops.batch_moments_normalization(x, -1, beta, gamma, 1e-3)[0]
 
-    def their_norm(x: Any, gamma: Any, beta: Any) -> Any:
+    def theirs(x: Any, gamma: Any, beta: Any) -> Any:
         return functional.batch_norm(x, None, None, gamma, beta, True, 0.0, 1e-3)
 
     shapes = ((32, 56, 56, 64), (32, 7, 7, 2048))
-    for n, h, w, c in ((2, 7, 7, 16), (2, 3, 3, 64)) if reduced else shapes:
+    for shape in ((2, 7, 7, 16), (2, 3, 3, 64)) if reduced else shapes:
 
-        def given(shape: tuple[int, ...] = (n, h, w, c)) -> list[Given]:
+        def given(shape: tuple[int, ...] = shape) -> list[Given]:
             gamma, beta = random(shape[-1]), random(shape[-1], scale=0.1)
             return [random(*shape, layout="image"), gamma, beta]
 
-        name = f"batch norm, {n} x {h} x {w} x {c}"
-        yield Twins(name, our_norm, their_norm, given, "image", group="batch norm")
+        yield Twins(f"batch norm, {text(shape)}", ours, theirs, given, "image", group="batch norm")
+
+
+def image_twins(reduced: bool) -> Iterator[Twins]:
+    """Pooling and resizing."""
+    from torch.nn import functional
 
     shape = (2, 9, 9, 8) if reduced else (8, 113, 113, 64)
 
-    def image(shape: tuple[int, ...] = shape) -> list[Given]:
+    def given() -> list[Given]:
         return [random(*shape, layout="image")]
 
     pools = (
         ("max", ops.max_pool, functional.max_pool2d),
         ("average", ops.average_pool, functional.avg_pool2d),
     )
-    size = " x ".join(map(str, shape))
     for kind, our_pool, their_pool in pools:
         for window in (2, 3):
 
@@ -114,8 +117,8 @@ def image_twins(reduced: bool) -> Iterator[Twins]:
             def theirs(x: Any, pool: Any = their_pool, window: int = window) -> Any:
                 return pool(x, window, 2)
 
-            name = f"{kind} pooling {window}x{window}, strides 2, {size}"
-            yield Twins(name, ours, theirs, image, "image", group="pooling")
+            name = f"{kind} pool {window}x{window}, strides 2, {text(shape)}"
+            yield Twins(name, ours, theirs, given, "image", group="pooling")
 
     def our_resize(x: Any) -> Any:
         return ops.image.resize(x, (2 * x.shape[1], 2 * x.shape[2]))
@@ -123,7 +126,11 @@ def image_twins(reduced: bool) -> Iterator[Twins]:
     def their_resize(x: Any) -> Any:
         return functional.interpolate(x, scale_factor=2.0, mode="bilinear")
 
-    yield Twins(f"resize x 2, {size}", our_resize, their_resize, image, "image")
+    yield Twins(f"resize x 2, {text(shape)}", our_resize, their_resize, given, "image")
+
+
+def text(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def attention_twins(reduced: bool) -> Iterator[Twins]:
@@ -146,7 +153,7 @@ def attention_twins(reduced: bool) -> Iterator[Twins]:
                 y = functional.scaled_dot_product_attention(*heads_first, is_causal=causal)
                 return y.transpose(1, 2)
 
-            name = f"attention, {' x '.join(map(str, shape))}{', causal' if causal else ''}"
+            name = f"attention, {text(shape)}{', causal' if causal else ''}"
             n, t, h, d = shape
             flops = 4.0 * n * h * t * t * d / (2 if causal else 1)
             yield Twins(name, ours, theirs, given, flops=flops, group="attention")
@@ -236,6 +243,7 @@ def all_twins(reduced: bool) -> Iterator[Twins]:
     elements = 1 << 12 if reduced else 1 << 22
     yield from row_twins(elements)
     yield from chain_twins(elements)
+    yield from norm_twins(reduced)
     yield from image_twins(reduced)
     yield from attention_twins(reduced)
     yield from other_twins(elements, reduced)

@@ -1,8 +1,8 @@
 """The networks of architectures.py in PyTorch's modules, in each of its configurations.
 
-Where a window of 3 with strides meets an even size, Keras's "same" pads behind and PyTorch's padding
-before. That is as much work, and the same on mirrored images with mirrored kernels: networks that
-have such layers, and forget positions at their end, are given them to PyTorch that way.
+Where windows of 3 with strides meet an even size, Keras's "same" pads behind and PyTorch's padding
+before. That is as much work, and the same on mirrored images with mirrored kernels: a network that
+has such layers, and averages over all positions at its end, is given to PyTorch that way.
 """
 
 from __future__ import annotations
