@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-RATE, MOMENTUM = 1e-3, 0.9
+MOMENTUM = 0.9
 EPSILON = 1e-8  # of Adam: small, as Keras and PyTorch add it at different places
 
 
@@ -89,6 +89,7 @@ class Problem:
         classes: labels are below it.
         options: what the network is called with.
         optimizer: "sgd", which has momentum, or "adam".
+        rate: of learning; so low that rounding is not blown up in the first steps.
         tokens: samples are byte numbers, and there is a label for each.
         mirrored: PyTorch must see images and kernels flipped; networks_torch.py says why.
     """
@@ -100,6 +101,7 @@ class Problem:
     classes: int = 1000
     options: dict[str, Any] = field(default_factory=dict)
     optimizer: str = "sgd"
+    rate: float = 3e-5
     tokens: bool = False
     mirrored: bool = False
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from architectures import EPSILON, MOMENTUM, RATE, Problem
+from architectures import EPSILON, MOMENTUM, Problem
 
 import pyneuro
 from pyneuro import layers
@@ -93,9 +93,9 @@ class Trained:
         self.model = pyneuro.Model(x, problem.network(Net(), x, **problem.options))
         optimizers = pyneuro.optimizers
         self.model.compile(
-            optimizer=optimizers.Adam(RATE, epsilon=EPSILON)
+            optimizer=optimizers.Adam(problem.rate, epsilon=EPSILON)
             if problem.optimizer == "adam"
-            else optimizers.SGD(RATE, MOMENTUM),
+            else optimizers.SGD(problem.rate, MOMENTUM),
             loss=pyneuro.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
 

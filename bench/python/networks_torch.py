@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from architectures import EPSILON, MOMENTUM, RATE, Problem
+from architectures import EPSILON, MOMENTUM, Problem
 from torch import nn
 from torch.nn import functional
 
@@ -182,8 +182,8 @@ class Trained:
         usual = [p for p in self.net.parameters() if all(p is not other for other in extra)]
         groups = [{"params": usual}, *([{"params": extra, "lr": 0.0}] if extra else [])]
         if self.problem.optimizer == "adam":
-            return torch.optim.Adam(groups, RATE, eps=EPSILON, fused=fused)
-        return torch.optim.SGD(groups, RATE, MOMENTUM, fused=fused)
+            return torch.optim.Adam(groups, self.problem.rate, eps=EPSILON, fused=fused)
+        return torch.optim.SGD(groups, self.problem.rate, MOMENTUM, fused=fused)
 
     def _put_x(self, x: np.ndarray) -> torch.Tensor:
         if x.ndim == 4:
