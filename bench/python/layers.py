@@ -200,6 +200,24 @@ def other_twins(elements: int, reduced: bool) -> Iterator[Twins]:
     )  # fmt: skip
 
 
+def half_row(torch: ModuleType, n: int) -> Row:
+    """A product in bfloat16; ops.py has those in float32."""
+    given = [random(n, n).values, random(n, n, scale=0.5).values]
+    row = Row(f"matmul bfloat16, {n} cubed", [], 2e-2, 2.0 * n**3, "GFLOP/s", "matmul bfloat16")
+    for label, put in (
+        ("pyneuro", lambda x: ops.cast(x, "bfloat16")),
+        ("torch", lambda x: torch.from_numpy(x).bfloat16()),
+    ):
+        names = dict(zip("ab", map(put, given), strict=True))
+
+        def result(names: dict[str, Any] = names, ours: bool = label == "pyneuro") -> list[Any]:
+            y = names["a"] @ names["b"]
+            return [np.asarray(ops.cast(y, "float32") if ours else y.float())]
+
+        row.sides.append(Side(label, "a @ b", names, result))
+    return row
+
+
 def adam_row(torch: ModuleType, elements: int, tensors: int) -> Row:
     """A step of Adam over weights of many sizes; as in `fit`, pyneuro's is replayed."""
     draw = np.random.default_rng(5)
@@ -253,6 +271,12 @@ def all_twins(reduced: bool) -> Iterator[Twins]:
 def rows_of(torch: ModuleType, options: argparse.Namespace) -> Iterator[Row]:
     for pair in all_twins(options.reduced):
         yield from twins.rows(pair, torch, options.compile, options.rows)
+    sizes = (256, 512, 1024, 2048)
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        sizes = (256,)  # PyTorch then has no kernel for it, and takes a minute for 2048
+    for n in (16, 24) if options.reduced else sizes:
+        if options.rows in f"matmul bfloat16, {n} cubed":
+            yield half_row(torch, n)
     if options.rows in "Adam, 160 tensors":
         yield adam_row(torch, *((10_000, 16) if options.reduced else (25_000_000, 160)))
 

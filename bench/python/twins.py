@@ -21,7 +21,6 @@ from pyneuro.autograd import grad
 # The order of PyTorch's axes in ours.
 LAYOUTS = {
     "plain": None,
-    "matrix": (1, 0),
     "image": (0, 3, 1, 2),
     "kernel": (3, 2, 0, 1),
     "depthwise": (2, 3, 0, 1),
@@ -38,7 +37,8 @@ class Given:
 
 
 def random(*shape: int, layout: str = "plain", scale: float = 1.0) -> Given:
-    values = np.random.default_rng(len(shape)).standard_normal(shape, np.float32)
+    draw = np.random.default_rng([len(shape), round(1000 * scale)])
+    values = draw.standard_normal(shape, np.float32)
     return Given(values * np.float32(scale), layout)
 
 
