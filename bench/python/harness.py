@@ -346,7 +346,7 @@ def _text(row: Row, side: Measured, ours: Measured) -> str:
 def _line(name: str, label: str, *numbers: str) -> str:
     widths = (10, 6, 13, 19)
     padded = " | ".join(n.rjust(width) for n, width in zip(numbers, widths, strict=True))
-    return f"| {name:54} | {label:21} | {padded} |"
+    return f"| {name:68} | {label:21} | {padded} |"
 
 
 def _duration(seconds: float) -> str:
