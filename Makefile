@@ -40,6 +40,11 @@ bench: $(venv)/with-test
 	fi
 	$(bin)/python bench/python/ops.py
 	$(bin)/python bench/python/training.py
+	@if $(bin)/python -c 'import torch' 2>/dev/null; then \
+	  for script in layers networks memory; do $(bin)/python bench/python/$$script.py || exit 1; done; \
+	else \
+	  echo "no layers and no networks: PyTorch is missing; to install it: $(bin)/pip install torch"; \
+	fi
 
 lint: $(venv)/with-dev
 	$(bin)/ruff format --check .

@@ -2,8 +2,8 @@
 
 All sides of a row run in one process, on equally many threads, in turn: many short rounds, the
 order rotated, so that whatever else the machine does falls on all of them. Before anything is
-timed, the outputs of all sides must agree. What is measured is in ops.py and training.py; here is
-only how.
+timed, the outputs of all sides must agree. What is measured is in the scripts beside; here is only
+how.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class Row:
         tolerance: how far outputs may differ, as a share of the largest element.
         amount: what one call does, in `unit` times a second, such as floating-point operations.
         unit: "GFLOP/s", "GB/s" or nothing.
+        group: rows with the same one are summed up together at the end.
+        repeats: how often the work occurs, where times of a group are added.
     """
 
     name: str
@@ -79,6 +81,8 @@ class Row:
     tolerance: float = 1e-5
     amount: float = 0.0
     unit: str = ""
+    group: str = ""
+    repeats: int = 1
 
 
 @dataclass
@@ -103,6 +107,19 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
 
 
 # ---- what to measure, and on what ---------------------------------------------------------------
+
+
+def add_torch_options(parser: argparse.ArgumentParser) -> None:
+    """For scripts that compare with PyTorch, in several configurations of it."""
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="with torch.compile as well; needs a C++ compiler, and minutes to begin",
+    )
+    parser.add_argument(
+        "--reduced", action="store_true", help="small sizes, a few seconds: does it run at all?"
+    )
+    parser.set_defaults(peers="torch")
 
 
 def start(
@@ -136,6 +153,8 @@ def start(
     unknown = set(options.peers.split(",")) - {*PEERS, ""}
     if unknown:
         parser.error(f"--peers: {', '.join(sorted(unknown))} unknown; known are {', '.join(PEERS)}")
+    if getattr(options, "reduced", False):
+        options.rounds, options.sample_ms = 3, 0.1
     if options.threads is None:
         options.threads = device.num_threads()
     _restart_with(options.threads, TUNED_MALLOC if options.malloc == "tuned" else {})
@@ -208,7 +227,8 @@ def measure(row: Row, rounds: int, sample_seconds: float) -> list[Measured]:
             side, timer, count = row.sides[at], timers[at], counts[at]
             side.reset()
             time.sleep(0.002)  # until the threads of the side before have stopped spinning
-            timer.timeit(max(1, count // 10))  # wakes our own, and warms caches
+            if count > 1:
+                timer.timeit(max(1, count // 10))  # wakes our own, and warms caches
             measured[at].samples.append(timer.timeit(count) / count / side.calls)
     return measured
 
@@ -218,7 +238,9 @@ def _count_for(timer: timeit.Timer, seconds: float) -> int:
     timer.timeit(3)  # compilation, first touch, plans
     count = 1
     while True:
-        took = min(timer.timeit(count) for _ in range(3))
+        took = timer.timeit(count)
+        if took < 4 * seconds:
+            took = min(took, timer.timeit(count), timer.timeit(count))
         if took >= seconds / 4:
             return max(1, round(count * seconds / took))
         count *= 4
@@ -250,17 +272,31 @@ def run(rows: Iterable[Row], options: argparse.Namespace, peers: dict[str, Modul
     print()
     print(_line("work", "by", "median", "spread", "rate", "pyneuro is faster"))
     print(_line("---", "---", "--:", "--:", "--:", "--:"), flush=True)
-    done = []
+    done: list[tuple[Row, list[Measured]]] = []
     for row in rows:
         check_agreement(row)
         measured = measure(row, options.rounds, options.sample_ms / 1e3)
         for m in measured:
             print(_text(row, m, measured[0]), flush=True)
-        done.append(_as_json(row, measured))
+        row.sides.clear()  # they hold the arrays
+        done.append((row, measured))
+    summaries = [
+        _summary(name, [pair for pair in done if pair[0].group == name])
+        for name in dict.fromkeys(row.group for row, m in done if row.group and len(m) > 1)
+    ]
+    if summaries:
+        print("\nHow many times as long the fastest of the others takes:\n")
+        print("| rows | number | sum of times | geometric mean | least |")
+        print("| --- | --: | --: | --: | --: |")
+        for summary in summaries:
+            numbers = "{number} | {sum:.2f}x | {mean:.2f}x | {least:.2f}x: {least of}"
+            print(f"| {summary['rows']} | {numbers.format_map(summary)} |")
     about["load after"] = os.getloadavg()[0]
     print(f"\nload before {about['load before']:.1f}, after {about['load after']:.1f}")
     if options.json is not None:
-        options.json.write_text(json.dumps({"about": about, "rows": done}, indent=1))
+        rows_json = [_as_json(row, measured) for row, measured in done]
+        text = json.dumps({"about": about, "rows": rows_json, "groups": summaries}, indent=1)
+        options.json.write_text(text)
 
 
 # ---- text and JSON ------------------------------------------------------------------------------
@@ -269,6 +305,27 @@ def run(rows: Iterable[Row], options: argparse.Namespace, peers: dict[str, Modul
 def ratios(side: Measured, ours: Measured) -> list[float]:
     """How many times as long as ours, round by round."""
     return [a / b for a, b in zip(side.samples, ours.samples, strict=True)]
+
+
+def ratio_to_fastest(measured: Sequence[Measured]) -> float:
+    """How many times as long as the first side the fastest of the others takes."""
+    fastest = min(measured[1:], key=lambda m: m.median)
+    return statistics.median(ratios(fastest, measured[0]))
+
+
+def _summary(name: str, pairs: Sequence[tuple[Row, list[Measured]]]) -> dict[str, Any]:
+    found = [(ratio_to_fastest(measured), row.name) for row, measured in pairs]
+    ours = sum(row.repeats * m[0].median for row, m in pairs)
+    theirs = sum(row.repeats * min(side.median for side in m[1:]) for row, m in pairs)
+    least, least_of = min(found)
+    return {
+        "rows": name,
+        "number": len(pairs),
+        "sum": theirs / ours,
+        "mean": statistics.geometric_mean([value for value, _ in found]),
+        "least": least,
+        "least of": least_of,
+    }
 
 
 def _text(row: Row, side: Measured, ours: Measured) -> str:
@@ -289,7 +346,7 @@ def _text(row: Row, side: Measured, ours: Measured) -> str:
 def _line(name: str, label: str, *numbers: str) -> str:
     widths = (10, 6, 13, 19)
     padded = " | ".join(n.rjust(width) for n, width in zip(numbers, widths, strict=True))
-    return f"| {name:54} | {label:21} | {padded} |"
+    return f"| {name:68} | {label:21} | {padded} |"
 
 
 def _duration(seconds: float) -> str:
@@ -321,4 +378,10 @@ def _as_json(row: Row, measured: list[Measured]) -> dict[str, Any]:
         }
         for m in measured
     ]
-    return {"name": row.name, "unit": row.unit, "amount": row.amount, "sides": sides}
+    return {
+        "name": row.name,
+        "group": row.group,
+        "unit": row.unit,
+        "amount": row.amount,
+        "sides": sides,
+    }

@@ -44,9 +44,28 @@ def product(torch: ModuleType, m: int, k: int, n: int) -> Row:
     return row
 
 
-def ratio(measured: list[Measured]) -> float:
-    ours, theirs = measured
-    return statistics.median(harness.ratios(theirs, ours))
+def sweep(rows: Iterator[Row], options: argparse.Namespace) -> None:
+    """Measure rows beside the fastest of their peers, those that lose again; print the figures."""
+    found: list[tuple[float, str, list[Measured]]] = []
+    for row in rows:
+        harness.check_agreement(row)
+        measured = harness.measure(row, options.rounds, options.sample_ms / 1e3)
+        if harness.ratio_to_fastest(measured) < 1:
+            measured = harness.measure(row, 2 * options.rounds, options.sample_ms / 1e3)
+        ratio = harness.ratio_to_fastest(measured)
+        found.append((ratio, row.name, measured))
+        rates = " ".join(f"{row.amount / m.median / 1e9:7.1f}" for m in measured)
+        print(f"{ratio:5.2f}x  {rates} {row.unit}  {row.name}", flush=True)
+    print("\nthe slowest:")
+    for ratio, name, _ in sorted(found, key=lambda entry: entry[0])[:10]:
+        print(f"{ratio:5.2f}x  {name}")
+    print(summary([ratio for ratio, _, _ in found]))
+    if options.json is not None:
+        entries = [
+            {"name": name, "ratio": ratio, "seconds": {m.label: m.samples for m in measured}}
+            for ratio, name, measured in found
+        ]
+        options.json.write_text(json.dumps(entries, indent=1))
 
 
 def summary(ratios: list[float]) -> str:
@@ -58,38 +77,30 @@ def summary(ratios: list[float]) -> str:
     )
 
 
-def main() -> None:
-    def add(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--count", type=int, default=200, help="how many: %(default)s")
-        parser.add_argument("--largest", type=int, default=3000, help="m, k, n: %(default)s")
-        parser.add_argument("--logarithmic", action="store_true", help="many small ones")
-        parser.add_argument("--seed", type=int, default=0, help="of the sizes: %(default)s")
-        parser.set_defaults(rounds=5, peers="torch")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What sweeps have in common."""
+    parser.add_argument("--count", type=int, default=200, help="how many: %(default)s")
+    parser.add_argument("--logarithmic", action="store_true", help="many small ones")
+    parser.add_argument("--seed", type=int, default=0, help="of the sizes: %(default)s")
+    parser.set_defaults(rounds=5, peers="torch")
 
-    options = harness.start(__doc__.splitlines()[0], add)
+
+def torch_of(options: argparse.Namespace) -> ModuleType:
     torch = harness.load_peers(options).get("torch")
     if torch is None:
         raise SystemExit("the sweep compares with PyTorch; to install it: pip install torch")
-    found: list[tuple[float, str, list[Measured]]] = []
-    for m, k, n in sizes(options.count, options.largest, options.logarithmic, options.seed):
-        row = product(torch, m, k, n)
-        harness.check_agreement(row)
-        measured = harness.measure(row, options.rounds, options.sample_ms / 1e3)
-        if ratio(measured) < 1:
-            measured = harness.measure(row, 2 * options.rounds, options.sample_ms / 1e3)
-        found.append((ratio(measured), row.name, measured))
-        ours, theirs = (row.amount / m.median / 1e9 for m in measured)
-        print(f"{ratio(measured):5.2f}x  {ours:7.1f} {theirs:7.1f} GFLOP/s  {row.name}", flush=True)
-    print("\nthe slowest:")
-    for value, name, _ in sorted(found, key=lambda entry: entry[0])[:10]:
-        print(f"{value:5.2f}x  {name}")
-    print(summary([value for value, _, _ in found]))
-    if options.json is not None:
-        rows = [
-            {"name": name, "ratio": value, "seconds": {m.label: m.samples for m in measured}}
-            for value, name, measured in found
-        ]
-        options.json.write_text(json.dumps(rows, indent=1))
+    return torch
+
+
+def main() -> None:
+    def add(parser: argparse.ArgumentParser) -> None:
+        add_options(parser)
+        parser.add_argument("--largest", type=int, default=3000, help="m, k, n: %(default)s")
+
+    options = harness.start(__doc__.splitlines()[0], add)
+    torch = torch_of(options)
+    drawn = sizes(options.count, options.largest, options.logarithmic, options.seed)
+    sweep((product(torch, *size) for size in drawn), options)
 
 
 if __name__ == "__main__":
