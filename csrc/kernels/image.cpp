@@ -57,15 +57,44 @@ Terms<T> list_terms(const View& weights, const View& first, bool backward, int64
   return {start, term, results};
 }
 
-/// Columns of one result: from element `from` of the first line on, lines `pitch` apart.
+/// kN registers of one result; `x` is the first line's, lines `pitch` apart.
+template <class T, int kN>
+[[gnu::always_inline]] inline void sum_registers(const T* x, int64_t pitch, const Term<T>* begin,
+                                                 const Term<T>* end, T* y, int lanes) {
+  Vec<T> sum[kN];
+  for (Vec<T>& v : sum) v = Vec<T>(0);
+  for (const Term<T>* term = begin; term < end; ++term) {
+    const Vec<T> weight(term->weight);
+    const T* line = x + term->line * pitch;
+    for (int k = 0; k < kN; ++k) sum[k] += load_some(line + k * Vec<T>::kCount, lanes) * weight;
+  }
+  for (int k = 0; k < kN; ++k) store_some(y + k * Vec<T>::kCount, sum[k], lanes);
+}
+
+/// Columns of one result: from element `from` of the first line on, lines `pitch` apart. Lines that
+/// must be converted add up in a buffer, one after the other.
 template <class T>
 void sum_lines(LineSource<T>& x, LineSink<T>& y, const Terms<T>& terms, int64_t result,
                int64_t from, int64_t to, int64_t pitch, int64_t cols) {
+  const Term<T>*begin = terms.term + terms.start[result],
+        *end = terms.term + terms.start[result + 1];
+  if (x.in_place()) {
+    constexpr int64_t kFour = 4 * Vec<T>::kCount;
+    const T* p = x.line(from, cols);
+    T* q = y.line(to);
+    int64_t c = 0;
+    for (; c + kFour <= cols; c += kFour)
+      sum_registers<T, 4>(p + c, pitch, begin, end, q + c, Vec<T>::kCount);
+    for (; c < cols; c += Vec<T>::kCount)
+      sum_registers<T, 1>(p + c, pitch, begin, end, q + c,
+                          static_cast<int>(smaller(Vec<T>::kCount, cols - c)));
+    return;
+  }
   T sum[kMostCols + 16];
   for (int64_t i = 0; i < cols; ++i) sum[i] = 0;
-  for (int32_t k = terms.start[result]; k < terms.start[result + 1]; ++k) {
-    const Vec<T> weight(terms.term[k].weight);
-    const T* line = x.line(from + terms.term[k].line * pitch, cols);
+  for (const Term<T>* term = begin; term < end; ++term) {
+    const Vec<T> weight(term->weight);
+    const T* line = x.line(from + term->line * pitch, cols);
     for_vectors<T>(cols, [&](int64_t i, int lanes) __attribute__((always_inline)) {
       simd::store(sum + i, simd::load(sum + i) + load_some(line + i, lanes) * weight);
     });
@@ -111,23 +140,28 @@ template <class T> void resample(Context& ctx, int64_t axis, bool backward, In i
   if (y.size() == 0) return;
   const Terms<T> terms = list_terms<T>(weights, first, backward, results, ctx.scratch());
   const int64_t depth = larger(1, terms.start[results] / results);
-  const auto over = [&](int64_t units, int64_t elements, auto f) {
-    const int64_t per_task = larger(1, kSlice / (elements * depth));
+  // f(from, to, outer, result) for units of `elements` terms each, in order.
+  const auto over = [&](int64_t per_outer, int64_t elements, auto f) {
+    const int64_t units = outer * per_outer, per_task = larger(1, kSlice / (elements * depth));
     ctx.parallel_for(ceil_div(units, per_task), [&](int64_t task) {
       LineSource<T> from(x);
       LineSink<T> to(y);
-      for (int64_t u = task * per_task; u < smaller(units, (task + 1) * per_task); ++u)
-        f(from, to, u);
+      const int64_t first = task * per_task;
+      int64_t o = first / per_outer, i = first % per_outer;
+      for (int64_t u = first; u < smaller(units, first + per_task); ++u) {
+        f(from, to, o, i);
+        if (++i == per_outer) i = 0, ++o;
+      }
     });
   };
   if (inner == 1)
-    over(outer, results, [&](LineSource<T>& from, LineSink<T>& to, int64_t u) {
-      sum_neighbours(from, to, terms, u * n, u * results, n);
+    over(1, results, [&](LineSource<T>& from, LineSink<T>& to, int64_t o, int64_t) {
+      sum_neighbours(from, to, terms, o * n, o * results, n);
     });
   else
-    over(outer * results, inner, [&](LineSource<T>& from, LineSink<T>& to, int64_t u) {
+    over(results, inner, [&](LineSource<T>& from, LineSink<T>& to, int64_t o, int64_t i) {
       for (int64_t c = 0; c < inner; c += kMostCols)
-        sum_lines(from, to, terms, u % results, u / results * n * inner + c, u * inner + c, inner,
+        sum_lines(from, to, terms, i, o * n * inner + c, (o * results + i) * inner + c, inner,
                   smaller(kMostCols, inner - c));
     });
 }

@@ -120,7 +120,7 @@ template <class T> struct LineGrad {
   const T* gamma;  // of the line's group
   T *dgamma, *dbeta;
   T mean, scale;
-  bool rms, fresh;  // fresh: the sums begin with this line
+  bool rms;
 };
 
 template <class T, bool kGamma>
@@ -137,8 +137,8 @@ void line_grad(LineSource<T>& x, LineSource<T>& g, LineSink<T>& dx, int64_t firs
     const auto step = [&](int64_t i, int lanes) __attribute__((always_inline)) {
       const V normal = (load_some(px + i, lanes) - mean) * scale, grad = load_some(pg + i, lanes);
       const V gn = grad * normal;
-      store_some(dgamma + i, line.fresh ? gn : load_some(dgamma + i, lanes) + gn, lanes);
-      store_some(dbeta + i, line.fresh ? grad : load_some(dbeta + i, lanes) + grad, lanes);
+      store_some(dgamma + i, load_some(dgamma + i, lanes) + gn, lanes);
+      store_some(dbeta + i, load_some(dbeta + i, lanes) + grad, lanes);
       V h = grad, hn = gn;
       if constexpr (kGamma) {
         const V factor = load_some(line.gamma + at + i, lanes);
@@ -201,13 +201,14 @@ template <class T> void normalize_lines_grad(Context& ctx, const Norm& norm, In 
     LineSource<T> x(in[0]), g(in[3]);
     LineSink<T> dx(out[0]);
     T* own = sums + block * 2 * norm.channels;
+    for (int64_t c = 0; c < 2 * norm.channels; ++c) own[c] = 0;
     const int64_t begin = block * per_block;
     for (int64_t l = begin; l < smaller(lines.count, begin + per_block); ++l) {
       const int64_t channel = l % lines.groups * lines.n;
       run(x, g, dx, l * lines.n, lines.n,
           {gamma == nullptr ? nullptr : gamma + channel, own + channel,
            own + norm.channels + channel, means[l], reciprocal_root(variances[l], norm.epsilon),
-           norm.rms, l - begin < lines.groups});
+           norm.rms});
     }
   });
   add_blocks(ctx, sums, blocks, 2 * norm.channels, out[1].as<T>(), norm.channels);
