@@ -116,9 +116,9 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
   p.staged = !p.split_k && s.c != compute_dtype(s.c);
   const auto aligned = [](int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); };
   if (copies.a) {
-    p.a_row = round_up(s.k, 16) + 16;  // 16: rows at a power of two would share cache sets
-    p.a_bytes = aligned(s.m * p.a_row * size);
-    p.pack_rows = round_up(at_least(1, kTaskWork / 16 / at_least(1, s.k)), 16);
+    p.a_row = round_up(p.block_k, 16) + 16;  // 16: rows at a power of two would share cache sets
+    p.a_bytes = aligned(p.blocks_k * s.m * p.a_row * size);
+    p.pack_rows = round_up(at_least(1, kTaskWork / 16 / p.block_k), 16);
   }
   if (copies.b) p.b = p.row_tasks == 1 ? GemmPlan::B::Local : GemmPlan::B::Packed;
   if (p.b == GemmPlan::B::Packed) p.b_bytes = aligned(round_up(s.n, panel) * s.k * size);
@@ -295,7 +295,6 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
   // A from row i0 and k = 0 on; C from (i0, j0) on.
   Rows<T> a{static_cast<const T*>(x.a) + part.i0 * (s.transpose_a ? 1 : s.lda),
             s.transpose_a ? 1 : s.lda, s.transpose_a ? s.lda : 1};
-  if (p.a_row != 0) a = {reinterpret_cast<const T*>(scratch) + part.i0 * p.a_row, p.a_row, 1};
   const T* packed = p.b_bytes != 0 ? reinterpret_cast<const T*>(scratch + p.a_bytes) : nullptr;
   T* c = reinterpret_cast<T*>(scratch + p.a_bytes + p.b_bytes);
   if (p.split_k) c += first * s.m * s.n;
@@ -317,7 +316,9 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
     b.c_row = c_row;
     b.add = !p.split_k && (kb > 0 || s.accumulate);
     if (x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1) b.bias = bias;
-    const Rows<T> block_a{a.data + b.first * a.k, a.row, a.k};
+    Rows<T> block_a{a.data + b.first * a.k, a.row, a.k};
+    if (p.a_row != 0)
+      block_a = {reinterpret_cast<const T*>(scratch) + (kb * s.m + part.i0) * p.a_row, p.a_row, 1};
     if (p.chunk_k != 0)
       multiply_chunks(p, x, b, part, block_a);
     else
@@ -359,17 +360,19 @@ void reduce(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t row
   }
 }
 
-/// Rows of A from row i on, copied row-major.
-template <class T> void copy_a(const GemmPlan& p, const void* a, T* to, int64_t i) {
+/// One block of k of some rows of A, copied row-major; `group` counts blocks, then rows.
+template <class T> void copy_a(const GemmPlan& p, const void* a, T* to, int64_t group) {
   const GemmShape& s = p.shape;
-  const int64_t rows = at_most(p.pack_rows, s.m - i);
+  const int64_t groups = pieces(s.m, p.pack_rows), block = group / groups;
+  const int64_t first = block * p.block_k, size = at_most(p.block_k, s.k - first);
+  const int64_t i = group % groups * p.pack_rows, rows = at_most(p.pack_rows, s.m - i);
   with_storage<T>(s.a, [&](auto tag) {
     const auto* from = static_cast<decltype(tag)>(a);
-    T* first = to + i * p.a_row;
+    T* row = to + (block * s.m + i) * p.a_row;
     if (s.transpose_a)
-      pack_transposed(first, p.a_row, from + i, s.lda, rows, s.k);
+      pack_transposed(row, p.a_row, from + first * s.lda + i, s.lda, rows, size);
     else
-      pack_rows(first, p.a_row, from + i * s.lda, s.lda, rows, s.k, s.k);
+      pack_rows(row, p.a_row, from + i * s.lda + first, s.lda, rows, size, size);
   });
 }
 
@@ -388,7 +391,9 @@ template <class T> void copy_b(const GemmPlan& p, const void* b, T* to, int64_t 
                  block + j * size + k * panel);
 }
 
-int64_t copies_of_a(const GemmPlan& p) { return p.a_row != 0 ? pieces(p.shape.m, p.pack_rows) : 0; }
+int64_t copies_of_a(const GemmPlan& p) {
+  return p.a_row != 0 ? p.blocks_k * pieces(p.shape.m, p.pack_rows) : 0;
+}
 int64_t copies_of_b(const GemmPlan& p) {
   const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element_bytes(p.shape));
   return p.b_bytes != 0 ? p.blocks_k * pieces(p.shape.n, kPackPanels * panel) : 0;
@@ -406,7 +411,7 @@ void gemm_pack(const GemmPlan& p, const GemmOperands& operands, char* scratch, i
   with_compute(p.shape.c, [&](auto tag) {
     using T = decltype(tag);
     if (task < of_a)
-      copy_a(p, x.a, reinterpret_cast<T*>(scratch), task * p.pack_rows);
+      copy_a(p, x.a, reinterpret_cast<T*>(scratch), task);
     else
       copy_b(p, x.b, reinterpret_cast<T*>(scratch + p.a_bytes), task - of_a);
   });

@@ -41,7 +41,8 @@ struct GemmPlan {
   int64_t block_k, blocks_k;     // k in blocks_k blocks of block_k, the last one shorter
   int64_t task_rows, task_cols;  // of C, to a task
   int64_t row_tasks, col_tasks;
-  int64_t a_row;  // A is copied to scratch, row-major, with this row stride; 0: read in place
+  int64_t a_row;  // A is copied to scratch, each block of k row-major with this row stride; 0: it
+                  // is read in place
   B b;
   int64_t pack_rows;  // of A, to a task that copies
   int64_t chunk_k;    // rows of B walked at a time, all of a task's columns under each; 0: a block
