@@ -183,6 +183,9 @@ GEOMETRIES = (
     Geometry((2, 13, 10, 11), (3, 3), 19, padding=(0, 2, 1, 2), bias=True),
     Geometry((3, 8, 7, 9), (3, 3), 70, padding=(1, 1, 1, 1), bias=True),
     Geometry((3, 8, 9, 161), (3, 3), 189, padding=(1, 1, 0, 1)),
+    # few channels: dx from one wide product
+    Geometry((2, 9, 8, 3), (3, 4), 17, (2, 1), (1, 2), (1, 2, 0, 3)),
+    Geometry((3, 6, 7, 10), (3, 3), 40, (1, 2), padding=(1, 1, 1, 1), groups=2),
     Geometry((0, 4, 4, 2), (3, 3), 3, padding=(1, 1, 1, 1)),
     Geometry((0, 4, 4, 2), (3, 3), 2, padding=(1, 1, 1, 1), groups=2),
     Geometry((2, 4, 4, 0), (3, 3), 3, bias=True),

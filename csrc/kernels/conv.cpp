@@ -12,7 +12,7 @@ namespace {
 
 /// The most special first; the last always applies. A new algorithm is a line here.
 constexpr ConvAlgorithm (*kAlgorithms[])() = {conv_plain, conv_depthwise, conv_winograd,
-                                                conv_implicit};
+                                              conv_columns, conv_implicit};
 
 /// What PYNEURO_CONV_ALGO names: it wins wherever it applies. Read once. Null: the list decides.
 const char* preferred() {
@@ -78,7 +78,8 @@ template <class Op> size_t scratch(const Op& op, In in, Out out) noexcept {
 template <class Op> void run(const Op& op, Context& ctx, In in, Out out) noexcept {
   if (preferred() != nullptr && !known(preferred())) {
     ctx.fail(ErrorKind::Argument, 0,
-             "conv: PYNEURO_CONV_ALGO must be 'plain', 'depthwise', 'winograd' or 'implicit'");
+             "conv: PYNEURO_CONV_ALGO must be 'plain', 'depthwise', 'winograd', "
+             "'columns' or 'implicit'");
     return;
   }
   if (out[0].size() == 0) return;

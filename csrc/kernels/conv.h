@@ -38,6 +38,7 @@ struct ConvAlgorithm {
 ConvAlgorithm conv_plain();      // conv_plain.cpp: matrix products as they lie
 ConvAlgorithm conv_depthwise();  // conv_depthwise.cpp: one channel to a group
 ConvAlgorithm conv_winograd();   // conv_winograd.cpp: 3 x 3 windows, by transforms of tiles
+ConvAlgorithm conv_columns();    // conv_columns.cpp: dx of few channels, from one wide product
 ConvAlgorithm conv_implicit();   // conv_implicit.cpp: everything, as gathered matrix products
 
 /// A line of the window along one dimension, forward or for the positions of dx that are `phase`

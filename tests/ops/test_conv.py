@@ -232,7 +232,7 @@ def computed_by(algorithm: str, path: Any) -> list[np.ndarray]:
         return list(file.values())
 
 
-@pytest.mark.parametrize("algorithm", ["plain", "depthwise", "winograd", "implicit"])
+@pytest.mark.parametrize("algorithm", ["plain", "depthwise", "winograd", "columns", "implicit"])
 def test_algorithms_agree(algorithm: str, tmp_path: Any) -> None:
     chosen, forced = computed_by("", tmp_path), computed_by(algorithm, tmp_path)
     assert len(chosen) == 15
