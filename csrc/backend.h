@@ -27,11 +27,32 @@ struct HostServices {
   void (*fail)(void* fail, ErrorKind kind, int64_t position, const char* text) noexcept;
 };
 
+/// Inputs and outputs as a kernel sees them. An absent optional input has `present == false`.
+struct In {
+  const View* views;
+  int count;
+  const View& operator[](int i) const { return views[i]; }
+  bool has(int i) const { return i < count && views[i].present; }
+};
+struct Out {
+  const View* views;
+  int count;
+  const View& operator[](int i) const { return views[i]; }
+};
+
+/// A chain to be run on an op's result, part by part while it is in a cache. The result is one of
+/// its inputs. Only ops that `leads` knows are given one, and their kernels always run it.
+struct Chained {
+  const Fused* op;
+  In in;
+  Out out;
+};
+
 /// A kernel's surroundings: services, and the scratch memory that it asked for (64-byte aligned).
 class Context {
  public:
-  Context(const HostServices& host, void* scratch, void* fail)
-      : host_(&host), scratch_(scratch), fail_(fail) {}
+  Context(const HostServices& host, void* scratch, void* fail, const Chained* chained = nullptr)
+      : host_(&host), scratch_(scratch), fail_(fail), chained_(chained) {}
 
   /// Runs f(i) for i in [0, tasks). Cut work by shape, never by threads: f(i) may depend on i
   /// alone.
@@ -53,24 +74,13 @@ class Context {
     return host_->host_call(callback, in, inputs, out, outputs, fail_);
   }
   const HostServices& host() const { return *host_; }
+  const Chained* chained() const { return chained_; }  // null: nothing follows
 
  private:
   const HostServices* host_;
   void* scratch_;
   void* fail_;
-};
-
-/// Inputs and outputs as a kernel sees them. An absent optional input has `present == false`.
-struct In {
-  const View* views;
-  int count;
-  const View& operator[](int i) const { return views[i]; }
-  bool has(int i) const { return i < count && views[i].present; }
-};
-struct Out {
-  const View* views;
-  int count;
-  const View& operator[](int i) const { return views[i]; }
+  const Chained* chained_;
 };
 
 /// A row of a kernel library. A null run means that the op has no kernel there.

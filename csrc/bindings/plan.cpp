@@ -49,8 +49,10 @@ void bind_plan(py::module_& m) {
       .def_property_readonly("ops",
                              [](const Program& p) {
                                std::vector<std::string> names;
-                               for (const Step& s : p.steps)
+                               for (const Step& s : p.steps) {
                                  names.emplace_back(s.op.info().signature.name);
+                                 if (s.chain) names.back() += " + fused";
+                               }
                                return names;
                              })
       .def("difference", &difference)

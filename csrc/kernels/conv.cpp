@@ -84,7 +84,11 @@ template <class Op> void run(const Op& op, Context& ctx, In in, Out out) noexcep
   }
   if (out[0].size() == 0) return;
   const ConvProblem p = problem_of(op, in, out);
-  choose(p).run(ctx, p, {in[0].data, in[1].data, in.has(2) ? in[2].data : nullptr, out[0].data});
+  const ConvAlgorithm algorithm = choose(p);
+  const Epilogue epilogue(ctx, out[0]);
+  const void* bias = in.has(2) ? in[2].data : nullptr;
+  algorithm.run(ctx, p, {in[0].data, in[1].data, bias, out[0].data, epilogue});
+  if (epilogue && !algorithm.follows) epilogue.run_all(ctx);
 }
 
 template <class Op> Kernel conv_kernel() { return make_kernel<Op, run<Op>, scratch<Op>>(); }

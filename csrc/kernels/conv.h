@@ -2,7 +2,7 @@
 // a gradient), and the list of algorithms, of which the first that applies wins.
 #pragma once
 
-#include "backend.h"
+#include "kernels/epilogue.h"
 
 namespace pyneuro {
 
@@ -25,14 +25,17 @@ struct ConvProblem {
 struct ConvOperands {
   const void *a, *b, *bias;
   void* c;
+  const Epilogue& epilogue;  // of y, as [batch * pixels, filters]
 };
 
-/// One way to compute. `scratch` says how many bytes `run` needs; both see the same problem.
+/// One way to compute. `scratch` says how many bytes `run` needs; both see the same problem. An
+/// algorithm that `follows` runs the epilogue part by part; after others it is run on all of y.
 struct ConvAlgorithm {
   const char* name;  // as PYNEURO_CONV_ALGO knows it
   bool (*applies)(const ConvProblem&);
   size_t (*scratch)(const ConvProblem&);
   void (*run)(Context&, const ConvProblem&, const ConvOperands&);
+  bool follows = false;
 };
 
 ConvAlgorithm conv_plain();      // conv_plain.cpp: matrix products as they lie

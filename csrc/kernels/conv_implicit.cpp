@@ -253,6 +253,10 @@ template <class T> void run_products(Context& ctx, const ConvProblem& p, const C
         multiply_part(s, phase, positions, begin, smaller(positions.size, begin + cut.rows), group,
                       j, smaller(s.cols, j + cut.cols), source, result + corner * s.result_channels,
                       bias);
+        const int64_t row = first * p.out_pixels(), col = group * s.cols;
+        if (x.epilogue)  // y: all of it is one phase, its positions are its pixels
+          x.epilogue.run({row + begin, row + smaller(positions.size, begin + cut.rows), col + j,
+                          col + smaller(s.cols, j + cut.cols)});
       });
     });
     if (!s.narrowed) continue;
@@ -431,6 +435,6 @@ void run(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
 
 }  // namespace
 
-ConvAlgorithm conv_implicit() { return {"implicit", applies, scratch, run}; }
+ConvAlgorithm conv_implicit() { return {"implicit", applies, scratch, run, true}; }
 
 }  // namespace pyneuro

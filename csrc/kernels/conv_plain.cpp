@@ -40,11 +40,14 @@ GemmPlan plan(const ConvProblem& p) {
 size_t scratch(const ConvProblem& p) { return gemm_scratch(plan(p)); }
 
 void run(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
-  gemm(ctx, plan(p), [&](int64_t) { return GemmOperands{x.a, x.b, x.c, x.bias}; }, ctx.scratch());
+  const auto operands = [&](int64_t) { return GemmOperands{x.a, x.b, x.c, x.bias}; };
+  gemm(ctx, plan(p), operands, ctx.scratch(), [&](int64_t, const MatrixPart& part) {
+    if (x.epilogue) x.epilogue.run(part);
+  });
 }
 
 }  // namespace
 
-ConvAlgorithm conv_plain() { return {"plain", applies, scratch, run}; }
+ConvAlgorithm conv_plain() { return {"plain", applies, scratch, run, true}; }
 
 }  // namespace pyneuro

@@ -156,6 +156,21 @@ void transform_results(const Sizes& s, int64_t tile, int64_t j, int64_t count, c
   });
 }
 
+/// What follows the results of `count` tiles, a run of tiles in a row of a picture at a time.
+void follow(const Sizes& s, const Epilogue& epilogue, int64_t tile, int64_t count, int64_t j0,
+            int64_t j1) {
+  for (const int64_t end = tile + count; epilogue && tile < end;) {
+    const int64_t next = smaller(end, (tile / s.tiles.across + 1) * s.tiles.across);
+    const int64_t top = s.tiles.top(tile), left = s.tiles.left(tile);
+    const int64_t width = smaller(s.width, s.tiles.left(next - 1) + kSide) - left;
+    for (int64_t row = top; row < smaller(s.height, top + kSide); ++row) {
+      const int64_t pixel = (s.tiles.image(tile) * s.height + row) * s.width + left;
+      epilogue.run({pixel, pixel + width, j0, j1});
+    }
+    tile = next;
+  }
+}
+
 /// What tasks share.
 struct Work {
   const ConvProblem& p;
@@ -164,6 +179,7 @@ struct Work {
   const float *kernel, *bias, *zeros;
   float *shared, *to;
   char* slots;
+  const Epilogue& epilogue;
 
   float* slot(int64_t i) const {
     return reinterpret_cast<float*>(slots + static_cast<size_t>(i) * s.slot_bytes);
@@ -188,6 +204,7 @@ void run_by_tiles(Context& ctx, const Work& w) {
       multiply(s, tiles, s.filters, v, w.shared, m);
       for (int64_t t = 0; t < tiles; ++t)
         transform_results(s, first + t, 0, s.filters, m + t * s.m_row, w.bias, w.to);
+      follow(s, w.epilogue, first, tiles, 0, s.filters);
     }
   });
 }
@@ -211,6 +228,7 @@ void run_by_filters(Context& ctx, const Work& w) {
         multiply(s, tiles, filters, w.shared, u, m);
         for (int64_t t = 0; t < tiles; ++t)
           transform_results(s, first + t, j, filters, m + t * s.m_row, w.bias, w.to);
+        follow(s, w.epilogue, first, tiles, j, j + filters);
       }
     });
   }
@@ -229,7 +247,8 @@ void run_products(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
                   zeros,
                   reinterpret_cast<float*>(scratch + s.shared),
                   static_cast<float*>(x.c),
-                  scratch + s.slot};
+                  scratch + s.slot,
+                  x.epilogue};
   if (s.by_filters)
     run_by_filters(ctx, work);
   else
@@ -271,6 +290,6 @@ void run(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
 
 }  // namespace
 
-ConvAlgorithm conv_winograd() { return {"winograd", applies, scratch, run}; }
+ConvAlgorithm conv_winograd() { return {"winograd", applies, scratch, run, true}; }
 
 }  // namespace pyneuro

@@ -142,8 +142,13 @@ GemmOperands oriented(const GemmPlan& p, const GemmOperands& x) {
   return p.swapped ? GemmOperands{x.b, x.a, x.c, x.bias} : x;
 }
 
-/// The part of C that a task owns: rows [i0, i1), columns [j0, j1).
-struct Part { int64_t i0, i1, j0, j1; };
+/// The part of C that a task owns.
+MatrixPart part_of(const GemmPlan& p, int64_t task) {
+  const GemmShape& s = p.shape;
+  const int64_t tile = p.split_k ? task / p.blocks_k : task;
+  const int64_t i = tile / p.col_tasks * p.task_rows, j = tile % p.col_tasks * p.task_cols;
+  return {i, at_most(s.m, i + p.task_rows), j, at_most(s.n, j + p.task_cols)};
+}
 
 /// A block of k, or a chunk of one, as a task works on it. Pointers: to the part's first element.
 template <class T> struct Block {
@@ -197,7 +202,7 @@ void copy_panel(const GemmPlan& p, const void* b, int64_t first_k, int64_t size_
 /// One block of k of a part of C, panel by panel; `a` is the part's rows of A.
 template <class T>
 void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
-                   const Part& part, const Rows<T>& a) {
+                   const MatrixPart& part, const Rows<T>& a) {
   alignas(64) T local[kMaxBlockK * kPanel<T>];
   constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
   const int64_t ldb = p.shape.ldb, width = part.j1 - part.j0, rows = part.i1 - part.i0;
@@ -238,7 +243,7 @@ void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& blo
 /// One block of k in chunks: the chains wait in `chain` until the last chunk ends them.
 template <class T>
 void multiply_chunks(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
-                     const Part& part, const Rows<T>& a) {
+                     const MatrixPart& part, const Rows<T>& a) {
   alignas(64) T chain[kFewRows * kTaskCols];
   for (int64_t k = 0; k < block.size || k == 0; k += p.chunk_k) {
     Block<T> chunk = block;
@@ -288,10 +293,7 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
   const GemmShape& s = p.shape;
   const int64_t first = p.split_k ? task % p.blocks_k : 0;
   const int64_t end = p.split_k ? first + 1 : p.blocks_k;
-  const int64_t tile = p.split_k ? task / p.blocks_k : task;
-  Part part;
-  part.i0 = tile / p.col_tasks * p.task_rows, part.i1 = at_most(s.m, part.i0 + p.task_rows);
-  part.j0 = tile % p.col_tasks * p.task_cols, part.j1 = at_most(s.n, part.j0 + p.task_cols);
+  const MatrixPart part = part_of(p, task);
   // A from row i0 and k = 0 on; C from (i0, j0) on.
   Rows<T> a{static_cast<const T*>(x.a) + part.i0 * (s.transpose_a ? 1 : s.lda),
             s.transpose_a ? 1 : s.lda, s.transpose_a ? s.lda : 1};
@@ -424,6 +426,15 @@ int64_t gemm_tasks(const GemmPlan& p) {
 void gemm_compute(const GemmPlan& p, const GemmOperands& operands, char* scratch, int64_t task) {
   with_compute(p.shape.c,
                [&](auto tag) { compute<decltype(tag)>(p, oriented(p, operands), scratch, task); });
+}
+
+MatrixPart gemm_part(const GemmPlan& p, int64_t task) {
+  MatrixPart part = part_of(p, task);
+  if (p.split_k) {
+    const int64_t i = task * p.reduce_rows;
+    part = {i, at_most(p.shape.m, i + p.reduce_rows), 0, p.shape.n};
+  }
+  return p.swapped ? MatrixPart{part.j0, part.j1, part.i0, part.i1} : part;
 }
 
 int64_t gemm_reduce_tasks(const GemmPlan& p) {

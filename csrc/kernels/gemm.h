@@ -68,10 +68,17 @@ void gemm_compute(const GemmPlan& plan, const GemmOperands& x, char* scratch, in
 int64_t gemm_reduce_tasks(const GemmPlan& plan);
 void gemm_reduce(const GemmPlan& plan, const GemmOperands& x, char* scratch, int64_t task);
 
-/// Runs the batch; `operands(i)` gives matrix i's.
-template <class F> void gemm(Context& ctx, const GemmPlan& plan, F operands, void* scratch) {
+/// Rows [i0, i1), columns [j0, j1).
+struct MatrixPart { int64_t i0, i1, j0, j1; };
+/// What a task of the last step completes.
+MatrixPart gemm_part(const GemmPlan& plan, int64_t task);
+
+/// Runs the batch; `operands(i)` gives matrix i's, `done(i, part)` hears of each part of its C that
+/// is complete, on the thread that has it in its cache.
+template <class F, class Done>
+void gemm(Context& ctx, const GemmPlan& plan, F operands, void* scratch, Done done) {
   const size_t bytes = plan.a_bytes + plan.b_bytes + plan.c_bytes;
-  const auto step = [&](int64_t tasks, auto run) {
+  const auto step = [&](int64_t tasks, auto run, auto then) {
     if (tasks == 0) return;
     const int64_t total = plan.batch * tasks;
     const int64_t group = tasks == 1 ? plan.matrices : 1;
@@ -80,12 +87,20 @@ template <class F> void gemm(Context& ctx, const GemmPlan& plan, F operands, voi
       for (int64_t i = task * group; i < end; ++i) {
         char* own = static_cast<char*>(scratch) + static_cast<size_t>(i / tasks) * bytes;
         run(plan, operands(i / tasks), own, i % tasks);
+        then(i / tasks, i % tasks);
       }
     });
   };
-  step(gemm_pack_tasks(plan), gemm_pack);
-  step(gemm_tasks(plan), gemm_compute);
-  step(gemm_reduce_tasks(plan), gemm_reduce);
+  const auto nothing = [](int64_t, int64_t) {};
+  const auto tell = [&](int64_t i, int64_t task) { done(i, gemm_part(plan, task)); };
+  const int64_t reduce_tasks = gemm_reduce_tasks(plan);
+  step(gemm_pack_tasks(plan), gemm_pack, nothing);
+  if (reduce_tasks == 0) return step(gemm_tasks(plan), gemm_compute, tell);
+  step(gemm_tasks(plan), gemm_compute, nothing);
+  step(reduce_tasks, gemm_reduce, tell);
+}
+template <class F> void gemm(Context& ctx, const GemmPlan& plan, F operands, void* scratch) {
+  gemm(ctx, plan, operands, scratch, [](int64_t, const MatrixPart&) {});
 }
 
 }  // namespace pyneuro

@@ -1,6 +1,6 @@
 // Batched matrix products: maps the op's arrays to products of matrices. The arithmetic is
 // gemm's.
-#include "kernels/gemm.h"
+#include "kernels/epilogue.h"
 #include "kernels/kernels.h"
 
 namespace pyneuro {
@@ -79,7 +79,13 @@ size_t scratch(const Matmul& op, In in, Out out) noexcept {
 void run(const Matmul& op, Context& ctx, In in, Out out) noexcept {
   if (out[0].size() == 0) return;
   const Product p = make_product(op, in, out);
-  gemm(ctx, p.plan, [&](int64_t i) { return p.at(i, in, out); }, ctx.scratch());
+  const Epilogue epilogue(ctx, out[0]);
+  const auto operands = [&](int64_t i) { return p.at(i, in, out); };
+  if (!epilogue) return gemm(ctx, p.plan, operands, ctx.scratch());
+  gemm(ctx, p.plan, operands, ctx.scratch(), [&](int64_t i, const MatrixPart& part) {
+    const int64_t row = i * (p.plan.swapped ? p.plan.shape.n : p.plan.shape.m);
+    epilogue.run({row + part.i0, row + part.i1, part.j0, part.j1});
+  });
 }
 
 }  // namespace

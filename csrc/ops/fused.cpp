@@ -45,6 +45,8 @@ int fusable(int row) {
   return row == op_id<Where> ? 3 : 0;
 }
 
+bool leads(int row) { return row == op_id<Matmul> || row == op_id<Conv>; }
+
 bool fits_step(int row, int i, DType dtype, DType lanes) {
   return row == op_id<Where> && i == 0 ? is_bool(dtype) : dtype == lanes;
 }

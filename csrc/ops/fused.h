@@ -31,4 +31,29 @@ bool fits_step(int row, int i, DType dtype, DType lanes);
 /// Whether chains can be computed in a dtype: it is that of its own arithmetic.
 constexpr bool is_lanes(DType dtype) { return !is_bool(dtype) && compute_dtype(dtype) == dtype; }
 
+/// Whether a chain can run on parts of the result of an op of this row: products.
+bool leads(int row);
+
+/// How an array lies that broadcasts to `shape`, seen as a matrix: all axes but the last, the last.
+struct MatrixStrides {
+  bool valid;  // one stride serves all the rows
+  int64_t row, col;
+};
+constexpr MatrixStrides matrix_strides(const Shape& from, const Strides& strides,
+                                       const Shape& shape) {
+  const Strides all = broadcast_strides(from, strides, shape);
+  const int last = shape.size() - 1;
+  MatrixStrides out{true, 0, shape[last] == 1 ? 0 : all[last]};
+  int64_t rows = 1;  // of the axes so far
+  for (int d = last - 1; d >= 0; --d) {
+    if (shape[d] == 1) continue;
+    if (rows == 1)
+      out.row = all[d];
+    else if (all[d] != out.row * rows)
+      out.valid = false;
+    rows *= shape[d];
+  }
+  return out;
+}
+
 }  // namespace pyneuro

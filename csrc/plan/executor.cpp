@@ -46,9 +46,15 @@ Executor::Executor(Program program)
 void Executor::make_ready() {
   for (const Step& step : program_.steps) {
     const OpRef op = step.op.ref();
-    Ready ready{
-        &cpu_kernel(*op.info),   op.op, op.info, int(views_.size()), int(step.inputs.size()),
-        int(step.outputs.size())};
+    Ready ready{};
+    ready.kernel = &cpu_kernel(*op.info), ready.op = op.op, ready.info = op.info;
+    ready.first_view = int(views_.size());
+    ready.inputs = int(step.inputs.size()), ready.outputs = int(step.outputs.size());
+    if (step.chain) {
+      ready.chain = static_cast<const Fused*>(step.chain.ref().op);
+      ready.chain_inputs = ready.inputs - step.own_inputs, ready.inputs = step.own_inputs;
+      ready.chain_outputs = ready.outputs - 1, ready.outputs = 1;
+    }
     const auto add = [&](const Value& v) {
       View view{nullptr, v.layout.shape, v.layout.strides, v.dtype, v.buffer >= 0};
       if (v.buffer >= 0)
@@ -58,12 +64,10 @@ void Executor::make_ready() {
     };
     for (const Value& v : step.inputs) add(v);
     for (const Value& v : step.outputs) add(v);
-    if (ready.kernel->scratch) {
-      const View* in = views_.data() + ready.first_view;
-      const size_t bytes =
-          ready.kernel->scratch(op.op, {in, ready.inputs}, {in + ready.inputs, ready.outputs});
-      scratch_bytes_ = std::max(scratch_bytes_, bytes);
-    }
+    if (ready.kernel->scratch)
+      scratch_bytes_ =
+          std::max(scratch_bytes_,
+                   ready.kernel->scratch(op.op, ready.in(views_.data()), ready.out(views_.data())));
     ready_.push_back(ready);
   }
 }
@@ -113,9 +117,9 @@ void Executor::run_steps() {
     FailState fail;
     // Asked for at each step: a host function may have made this thread's scratch move.
     void* scratch = scratch_bytes_ ? thread_scratch(scratch_bytes_) : nullptr;
-    Context ctx(host_services(), scratch, &fail);
-    const View* views = views_.data() + r.first_view;
-    r.kernel->run(r.op, ctx, {views, r.inputs}, {views + r.inputs, r.outputs});
+    const Chained chained = r.chained(views_.data());
+    Context ctx(host_services(), scratch, &fail, r.chain ? &chained : nullptr);
+    r.kernel->run(r.op, ctx, r.in(views_.data()), r.out(views_.data()));
     fail.check();
     if (!r.info->mutates) continue;
     const Step& step = program_.steps[size_t(&r - ready_.data())];

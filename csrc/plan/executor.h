@@ -27,7 +27,20 @@ class Executor {
     const Kernel* kernel;
     const void* op;
     const OpInfo* info;
+    const Fused* chain;  // or null
     int first_view, inputs, outputs;
+    int chain_inputs,
+        chain_outputs;  // views lie as the op's inputs, chain's, op's outputs, chain's
+
+    In in(const View* views) const { return {views + first_view, inputs}; }
+    Out out(const View* views) const {
+      return {views + first_view + inputs + chain_inputs, outputs};
+    }
+    Chained chained(const View* views) const {
+      return {chain,
+              {views + first_view + inputs, chain_inputs},
+              {out(views).views + outputs, chain_outputs}};
+    }
   };
   struct Patch {  // a view whose pointer changes with each call
     int view, buffer;

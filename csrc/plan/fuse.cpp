@@ -8,6 +8,10 @@ namespace {
 
 bool dense(const Value& v) { return is_dense(v.layout.shape, v.layout.strides); }
 
+bool is_matrix(const Value& v, const Shape& shape) {
+  return matrix_strides(v.layout.shape, v.layout.strides, shape).valid;
+}
+
 /// Steps [first, last) of a program as a chain.
 class Chain {
  public:
@@ -26,6 +30,25 @@ class Chain {
   }
   int size() const { return last_ - first_; }
   int last() const { return last_; }
+
+  /// The step before the chain, a product, with the chain on its result; null where the chain does
+  /// not read that, or cannot run on parts of it.
+  std::optional<Step> step_with(const Step& product) const {
+    std::optional<Step> chain = step();
+    const Value y = product.outputs[0];
+    const Shape& shape = y.layout.shape;
+    if (!chain || shape.empty() || values_[0].value.layout.shape != shape || !dense(y)) return {};
+    if (std::find(inputs_.begin(), inputs_.end(), y) == inputs_.end()) return {};
+    for (const Value& x : inputs_)
+      if (!is_matrix(x, shape)) return {};
+    Step out{product.op, product.inputs, {y}};
+    out.own_inputs = int(product.inputs.size());
+    out.inputs.insert(out.inputs.end(), chain->inputs.begin(), chain->inputs.end());
+    out.outputs.insert(out.outputs.end(), chain->outputs.begin(), chain->outputs.end());
+    out.chain = std::move(chain->op);
+    if (is_temporary_until(y.buffer)) give_memory(out);
+    return out;
+  }
 
   /// The chain as a step; null where nobody reads it, or too many results would be.
   std::optional<Step> step() const {
@@ -107,9 +130,29 @@ class Chain {
   /// Whether value i is what its buffer holds after the chain, and someone looks.
   bool is_read_later(int i) const {
     const int buffer = values_[size_t(i)].value.buffer;
-    if (made(buffer) != i) return false;
-    return program_.buffers[size_t(buffer)].kind != BufferKind::Temporary ||
-           last_read_[size_t(buffer)] >= last_;
+    return made(buffer) == i && !is_temporary_until(buffer);
+  }
+
+  /// Whether nobody reads a buffer after the chain.
+  bool is_temporary_until(int buffer) const {
+    return program_.buffers[size_t(buffer)].kind == BufferKind::Temporary &&
+           last_read_[size_t(buffer)] < last_;
+  }
+
+  /// Has a product that the chain alone reads computed where one of the results will lie, unless
+  /// something else is read from there.
+  static void give_memory(Step& step) {
+    const Value y = step.outputs[0];
+    for (size_t i = 1; i < step.outputs.size(); ++i) {
+      const Value& result = step.outputs[i];
+      const auto lies_there = [&](const Value& x) { return x.buffer == result.buffer; };
+      if (result.dtype != y.dtype ||
+          std::any_of(step.inputs.begin(), step.inputs.end(), lies_there))
+        continue;
+      std::replace(step.inputs.begin(), step.inputs.end(), y, result);
+      step.outputs[0] = result;
+      return;
+    }
   }
 
   const Program& program_;
@@ -118,6 +161,12 @@ class Chain {
   std::vector<Made> values_;
   std::vector<Value> inputs_;
 };
+
+/// Whether a chain can run on a step's result. With a vector as b a product has no columns.
+bool can_lead(const Step& step) {
+  return leads(step.op.info().id) && is_lanes(step.outputs[0].dtype) &&
+         (step.op.info().id != op_id<Matmul> || step.inputs[1].layout.shape.size() > 1);
+}
 
 /// For each buffer the last step that reads it, -1 for none.
 std::vector<int> last_reads(const Program& program) {
@@ -133,14 +182,18 @@ std::vector<int> last_reads(const Program& program) {
 Program fuse(Program program) {
   const std::vector<int> last_read = last_reads(program);
   std::vector<Step> steps;
-  for (int s = 0; s < int(program.steps.size());) {
+  const int count = int(program.steps.size());
+  for (int s = 0; s < count;) {
+    const Step& first = program.steps[size_t(s)];
     std::optional<Step> fused;
     int next = s + 1;
-    for (Chain chain(program, last_read, s);
-         chain.last() < int(program.steps.size()) && chain.grow();)
-      if (chain.size() > 1)
-        if (std::optional<Step> step = chain.step()) fused = std::move(step), next = chain.last();
-    steps.push_back(fused ? *std::move(fused) : program.steps[size_t(s)]);
+    const bool leading = can_lead(first);
+    for (Chain chain(program, last_read, s + leading); chain.last() < count && chain.grow();) {
+      if (!leading && chain.size() == 1) continue;
+      std::optional<Step> step = leading ? chain.step_with(first) : chain.step();
+      if (step) fused = std::move(step), next = chain.last();
+    }
+    steps.push_back(fused ? *std::move(fused) : first);
     s = next;
   }
   program.steps = std::move(steps);

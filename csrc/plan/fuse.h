@@ -1,4 +1,5 @@
-// Fusing: elementwise steps of one shape that follow each other become one step.
+// Fusing: elementwise steps of one shape that follow each other become one step, and those that
+// follow a product and read its result become part of its step.
 #pragma once
 
 #include "plan/program.h"

@@ -56,6 +56,7 @@ std::string to_text(const Program& program) {
       out << (k + 1 < step.outputs.size() ? ", " : " = ");
     }
     out << to_text(step.op.ref());
+    if (step.chain) out << " + " << to_text(step.chain.ref());
     for (size_t k = 0; k < step.inputs.size(); ++k) {
       out << (k ? ", " : "  ");
       print(out, step.inputs[k]);

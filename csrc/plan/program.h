@@ -35,9 +35,13 @@ struct Value {
   friend bool operator==(const Value&, const Value&) = default;
 };
 
+/// An op, and what is read and written. If a chain follows it (fuse.h), `inputs` are the op's own
+/// and then the chain's, `outputs` the op's one and then the chain's.
 struct Step {
   AnyOp op;
   std::vector<Value> inputs, outputs;
+  AnyOp chain{};       // a Fused, or nothing
+  int own_inputs = 0;  // before the chain's
   friend bool operator==(const Step&, const Step&) = default;
 };
 

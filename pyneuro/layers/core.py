@@ -116,9 +116,8 @@ class Dense(Layer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Compute the output; `inputs` is (..., size), the output (..., units)."""
-        outputs = ops.matmul(inputs, self.cast_weight(self.kernel))
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.cast_weight(self.bias))
+        bias = None if self.bias is None else self.cast_weight(self.bias)
+        outputs = ops.matmul(inputs, self.cast_weight(self.kernel), bias=bias)
         if self.activation is activations.linear:
             return outputs
         return self.activation(outputs)

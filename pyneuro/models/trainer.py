@@ -112,8 +112,8 @@ class Trainer:
             output_names=self._output_names(),
         )
         recipe = state["_recipe"]
-        state["_replay"] = Replay(self, recipe, training.train_step)
-        state["_test_replay"] = Replay(self, recipe, training.test_step)
+        state["_replay"] = Replay(self, training.train_step, recipe)
+        state["_test_replay"] = Replay(self, training.test_step, recipe)
         self.stop_training = False
 
     def _chosen_optimizer(self, optimizer: Any, auto_scale_loss: bool) -> Any:
@@ -184,6 +184,15 @@ class Trainer:
         if type(self).test_step is not Trainer.test_step or "test_step" in self.__dict__:
             return self.test_step(data)
         return self.__dict__["_test_replay"](self, data)
+
+    def _predict_step(self, data: Any) -> Any:
+        """The prediction step of the loops: replayed natively, unless overridden."""
+        if type(self).predict_step is not Trainer.predict_step or "predict_step" in self.__dict__:
+            return self.predict_step(data)
+        replay = self.__dict__.get("_predict_replay")
+        if replay is None:
+            replay = self.__dict__["_predict_replay"] = Replay(self, training.predict_step)
+        return replay(self, data)
 
     @property
     def replay_reasons(self) -> list[str]:
@@ -386,6 +395,8 @@ class Trainer:
         callbacks: Any = None,
     ) -> Any:
         """Compute the outputs.
+
+        Batches are recorded and then replayed natively, as `fit` does with its steps.
 
         Args:
             x: inputs, as for `fit`.

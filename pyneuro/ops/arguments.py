@@ -68,6 +68,14 @@ def floating(x: TensorLike) -> Tensor:
     return x if x.dtype in FLOATS else apply("cast", x, dtype=floatx())
 
 
+def bias_of(bias: TensorLike | None, x: Tensor) -> Tensor | None:
+    """The bias in the dtype of `x`."""
+    if bias is None:
+        return None
+    bias = floating(bias)
+    return bias if bias.dtype == x.dtype else bias.astype(x.dtype)
+
+
 def number(x: TensorLike) -> Tensor:
     """`x` as a tensor that is not of bool: bool becomes int32."""
     x = tensor(x)

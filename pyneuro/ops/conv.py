@@ -13,7 +13,7 @@ from ..autograd import gradient
 from ..errors import ArgumentError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply
-from .arguments import TensorLike, common_dtype, floating, layout, whole_numbers
+from .arguments import TensorLike, bias_of, common_dtype, floating, layout, whole_numbers
 
 Sizes = int | Sequence[int]
 
@@ -59,7 +59,7 @@ def conv(
     call = _call("conv", x, k, strides, padding, data_format, dilation_rate)
     x = call.channels_last(x)
     groups = _groups("conv", x, k.shape)
-    return call.restore(apply("conv", x, k, _bias(bias, x), **call.fields(groups)))
+    return call.restore(apply("conv", x, k, bias_of(bias, x), **call.fields(groups)))
 
 
 @public
@@ -150,7 +150,7 @@ def separable_conv(
     y = _depthwise(call, call.channels_last(x), k.astype(x.dtype), None)
     one = (1,) * rank
     mixed = apply(
-        "conv", y, pointwise, _bias(bias, y), strides=one, dilations=one, padding=(0, 0) * rank
+        "conv", y, pointwise, bias_of(bias, y), strides=one, dilations=one, padding=(0, 0) * rank
     )
     return call.restore(mixed)
 
@@ -333,14 +333,6 @@ def _groups(op: str, x: Tensor, kernel: tuple[int, ...]) -> int:
     return channels // taken
 
 
-def _bias(bias: TensorLike | None, x: Tensor) -> Tensor | None:
-    """The bias in the dtype of `x`."""
-    if bias is None:
-        return None
-    bias = floating(bias)
-    return bias if bias.dtype == x.dtype else bias.astype(x.dtype)
-
-
 def _depthwise(call: _Call, x: Tensor, kernel: Tensor, bias: TensorLike | None) -> Tensor:
     channels = x.shape[-1]
     *window, taken, filters = kernel.shape
@@ -350,7 +342,7 @@ def _depthwise(call: _Call, x: Tensor, kernel: Tensor, bias: TensorLike | None) 
             f"{taken}; they must be equal"
         )
     flat = apply("reshape", kernel, shape=(*window, 1, channels * filters))
-    return apply("conv", x, flat, _bias(bias, x), **call.fields(channels))
+    return apply("conv", x, flat, bias_of(bias, x), **call.fields(channels))
 
 
 # ---- gradients ---------------------------------------------------------------------------------

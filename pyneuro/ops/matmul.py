@@ -10,16 +10,18 @@ from ..autograd import gradient
 from ..errors import ArgumentError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply
-from .arguments import TensorLike, common_dtype, normalize_axes, tensor
+from .arguments import TensorLike, bias_of, common_dtype, floating, normalize_axes, tensor
 
 
 @public
-def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
+def matmul(x1: TensorLike, x2: TensorLike, *, bias: TensorLike | None = None) -> Tensor:
     """The matrix product over the last two axes; the axes before them broadcast.
 
     Args:
         x1: a tensor (..., m, k), or a vector (k,), which gives a result without m.
         x2: a tensor (..., k, n), or a vector (k,), which gives a result without n.
+        bias: a number (n,) for each column, added in the same pass; the product is floating then.
+            `None` for none.
 
     Returns:
         A tensor (..., m, n) of the common dtype; two int8 give int32.
@@ -31,7 +33,10 @@ def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
         >>> matmul([[1.0, 2.0]], [[3.0], [4.0]]).tolist()
         [[11.0]]
     """
-    return _matmul(x1, x2)
+    if bias is None:
+        return _matmul(x1, x2)
+    x1, x2 = _alike(floating(x1), floating(x2))
+    return apply("matmul", x1, x2, bias_of(bias, x1))
 
 
 def _matmul(x1: TensorLike, x2: TensorLike) -> Tensor:

@@ -268,7 +268,7 @@ def predict(
     structure: Any = None
     for step, (inputs, y, weight) in enumerate(epochs.batches(0)):
         callbacks.on_predict_batch_begin(step)
-        outputs = model.predict_step(pack(inputs, y, weight))
+        outputs = model._predict_step(pack(inputs, y, weight))
         arrays = [np.asarray(leaf) for leaf in tree.flatten(outputs)]
         parts.append(arrays)
         structure = outputs
@@ -326,5 +326,5 @@ def test_on_batch(
 
 def predict_on_batch(model: Any, x: Any) -> Any:
     """Predict one batch; see `Model.predict_on_batch`."""
-    outputs = model.predict_step((to_arrays(x, config.floatx()),))
+    outputs = model._predict_step((to_arrays(x, config.floatx()),))
     return tree.map_structure(lambda leaf: np.array(leaf), outputs)

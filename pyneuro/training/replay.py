@@ -1,8 +1,8 @@
-"""Replay: the steps of `fit` and `evaluate`, recorded and then replayed natively, to the same bits.
+"""Replay: the steps of `fit`, `evaluate` and `predict`, recorded and then replayed natively.
 
-Here is decided whether a step can be replayed, and when what was recorded no longer holds: when a
-layer's attribute, the set of trained weights or the optimizer's settings change, or random numbers
-are seeded anew.
+The bits are the same. Here is decided whether a step can be replayed, and when what was recorded no
+longer holds: when a layer's attribute, the set of trained weights or the optimizer's settings
+change, or random numbers are seeded anew.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ _MOST_RECORDINGS = 64
 
 
 class Replay:
-    """The default training or evaluation step of one compiled model.
+    """The default training, evaluation or prediction step of one model.
 
     The first step runs in Python, as layers and optimizer may make their state in it; the next two
     are recorded, and from then on steps with batches of the same shapes are replayed.
 
     Args:
         model: the model; not kept alive.
-        recipe: what `compile` chose.
-        step: `train_step` or `test_step` of step.py.
+        step: `train_step`, `test_step` or `predict_step` of step.py.
+        recipe: what `compile` chose; prediction heeds none of it.
     """
 
-    def __init__(self, model: Any, recipe: Any, step: Step) -> None:
+    def __init__(self, model: Any, step: Step, recipe: Any = None) -> None:
         self._model = weakref.ref(model)
-        self._recipe = recipe
         self._step = step
+        self._optimizer = None if recipe is None else recipe.optimizer
         self._captured: Captured[Any, Any] | None = None
         self._structure: object = None
         self._settings: tuple[Any, ...] = ()
         self._changes = 0
         # Why steps are not replayed, where that is known for all of them.
         self._refusal: str | None = None
-        if recipe.on_nonfinite != "ignore":
+        if recipe is not None and recipe.on_nonfinite != "ignore":
             self._refusal = "on_nonfinite looks at the loss in each step"
 
     @property
@@ -74,11 +74,15 @@ class Replay:
             data: `(x, y, sample_weight)`, a batch of arrays.
 
         Returns:
-            The results so far, by name.
+            The results so far, by name; the outputs of a prediction.
         """
-        if model.run_eagerly or self._refusal is not None or not _are_numbers(data):
+        if (
+            getattr(model, "run_eagerly", False)
+            or self._refusal is not None
+            or not _are_numbers(data)
+        ):
             return self._step(model, data)
-        settings = _settings(self._recipe.optimizer)
+        settings = _settings(self._optimizer)
         if settings is None:
             self._refusal = "the learning rate is a Python function"
             return self._step(model, data)
@@ -100,11 +104,11 @@ class Replay:
         def recorded(batch: Any) -> Any:
             results = step(reference(), batch)
             # What metrics hold is read when it is looked at; only results of one's own come out.
-            return None if isinstance(results, Results) else dict(results)
+            return None if isinstance(results, Results) else results
 
         self._captured = Captured(recorded, strict=False)
         self._structure = structure_version()
-        self._settings = _settings(self._recipe.optimizer) or ()
+        self._settings = _settings(self._optimizer) or ()
         return logs
 
     def _count_change(self) -> None:

@@ -220,3 +220,50 @@ def test_ever_new_shapes_are_not_recorded_for_ever() -> None:
         model.train_on_batch(x, x[..., :1])
     assert model.replay_reasons == []
     assert model._replay.plans == 9
+
+
+def test_predictions_are_replayed() -> None:
+    model = network()
+    eager = [np.asarray(model(X[i : i + 8], training=False)) for i in range(0, len(X), 8)]
+    for _ in range(2):
+        got = model.predict(X, batch_size=8, verbose=0)
+        assert got.tobytes() == np.concatenate(eager).tobytes()
+    assert model._predict_replay.plans == (1 if len(X) % 8 == 0 else 2)
+    model.fit(X, Y, epochs=1, verbose=0)  # other weights, the same plan
+    after = np.asarray(model(X[:8], training=False))
+    assert model.predict_on_batch(X[:8]).tobytes() == after.tobytes()
+    assert after.tobytes() != eager[0].tobytes()
+    model.run_eagerly = True
+    assert model.predict_on_batch(X[:8]).tobytes() == after.tobytes()
+
+
+def test_predictions_of_a_model_that_was_not_compiled() -> None:
+    inputs = keras.Input((6,))
+    hidden = layers.Dense(4, "tanh")(inputs)
+    model = keras.Model(inputs, {"a": layers.Dense(2)(hidden), "b": hidden})
+    first = [model.predict_on_batch(X) for _ in range(5)]
+    assert model._predict_replay.plans == 1
+    for other in first[1:]:
+        for name, value in first[0].items():
+            assert value.tobytes() == other[name].tobytes()
+    first[0]["a"][:] = 0.0  # what came out is the caller's
+    assert model.predict_on_batch(X)["a"].any()
+
+
+def test_predictions_that_carry_state_or_are_overridden() -> None:
+    inputs = keras.Input(batch_shape=(2, 3, 6))
+    model = keras.Model(inputs, layers.LSTM(4, stateful=True)(inputs))
+    x = np.resize(X, (2, 3, 6))
+    replayed = [model.predict_on_batch(x) for _ in range(6)]
+    assert model._predict_replay.plans == 1
+    model.layers[-1].reset_states()
+    for value in replayed:
+        np.testing.assert_array_equal(np.asarray(model(x, training=False)), value)
+
+    class Own(keras.Model):
+        def predict_step(self, data):
+            return super().predict_step(data) * 2.0
+
+    own = Own(model.input, model.output)
+    assert own.predict_on_batch(x).shape == (2, 4)
+    assert "_predict_replay" not in own.__dict__

@@ -122,6 +122,8 @@ def test_memory_stays_flat_without_the_garbage_collector() -> None:
     model = model_with(layers.Activation("relu"))
     big = np.tile(X, (50, 1)), np.tile(Y, (50, 1))
     model.fit(*big, batch_size=4, verbose=0)
+    model.evaluate(*big, verbose=0)
+    model.predict(big[0], verbose=0)
     gc.collect()
     gc.disable()
     try:
