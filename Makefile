@@ -10,6 +10,8 @@ bin := $(venv)/bin
 # The tests run the logic of 64-byte vectors on every x86-64 machine: wide512 of cmake/isa.cmake.
 isas_x86_64 := generic;avx2;avx512;wide512
 isas := $(isas_$(shell uname -m))
+# What bench/python's scripts are told; more of it: make bench bench_options="--malloc tuned --threads 2".
+bench_options ?= --malloc tuned
 native_sources := $(shell find csrc cmake -type f) CMakeLists.txt pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -32,19 +34,27 @@ demo: $(venv)/with-demo
 test: $(venv)/with-test
 	$(bin)/pytest
 
-bench: $(venv)/with-test
-	@if echo '#include <benchmark/benchmark.h>' | $(CXX) -x c++ -E - >/dev/null 2>&1; then \
-	  $(native_bench); \
-	else \
-	  echo "no native rows: Google Benchmark is missing; on Debian: apt-get install libbenchmark-dev"; \
-	fi
-	$(bin)/python bench/python/ops.py
-	$(bin)/python bench/python/training.py
+bench: $(venv)/with-test build/bench/pyneuro_bench
+	build/bench/pyneuro_bench --json build/bench/native.json
+	$(bin)/python bench/python/ops.py $(bench_options) --json build/bench/ops.json
+	$(bin)/python bench/python/training.py $(bench_options) --json build/bench/training.json
+	$(bin)/python bench/python/memory.py --json build/bench/memory.json
 	@if $(bin)/python -c 'import torch' 2>/dev/null; then \
-	  for script in layers networks memory; do $(bin)/python bench/python/$$script.py || exit 1; done; \
+	  for script in layers networks accuracy sweep conv_sweep; do \
+	    $(bin)/python bench/python/$$script.py $(bench_options) --json build/bench/$$script.json || exit 1; \
+	  done; \
 	else \
 	  echo "no layers and no networks: PyTorch is missing; to install it: $(bin)/pip install torch"; \
 	fi
+	$(bin)/python bench/python/report.py build/bench
+
+build/bench/pyneuro_bench: $(patsubst bench/native/%.cpp,build/bench/%.o,$(wildcard bench/native/*.cpp))
+	@folder=$$($(bin)/python -c 'from pyneuro.__main__ import native_folder as f; print(f())') && \
+	set -x && $(CXX) $^ -L$$folder -lpyneuro -Wl,-rpath,$$folder -pthread -o $@
+
+build/bench/%.o: bench/native/%.cpp bench/native/measure.h $(venv)/with-test
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 -O2 -Wall -Wextra -Wno-psabi -Icsrc -c $< -o $@
 
 lint: $(venv)/with-dev
 	$(bin)/ruff format --check .
@@ -69,12 +79,6 @@ $(venv)/tools: pyproject.toml
 	$(bin)/pip install --quiet pybind11 $$($(bin)/python -c \
 	  'from scikit_build_core.build import get_requires_for_build_editable as needs; print(*needs())')
 	@touch $@
-
-define native_bench
-PATH="$(CURDIR)/$(bin):$$PATH"; \
-cmake -S . -B build/bench -DPYNEURO_PYTHON=OFF -DPYNEURO_BENCH=ON >/dev/null && \
-cmake --build build/bench --parallel && build/bench/pyneuro/pyneuro_bench
-endef
 
 define check_machine
 missing=; \
