@@ -1,5 +1,6 @@
 // Matrix products through dispatch: GFLOP/s, and the share of the multiply-adds that the machine
-// can do. Sizes are m, n, k: C[m, n] = A[m, k] B[k, n].
+// can do; with a vector, GB/s and the share of what it reads. Sizes are m, n, k:
+// C[m, n] = A[m, k] B[k, n].
 #include "measure.h"
 
 namespace pyneuro::bench {
@@ -24,6 +25,7 @@ void product(Bench& bench, const char* kind, DType dtype, Matmul op, std::span<c
     bench.row(title<Matmul>(kind, ", ", by({m, n, k})), [&] {
       const Array a = filled(op.transpose_a ? Shape{k, m} : Shape{m, k}, dtype);
       const Array b = filled(op.transpose_b ? Shape{n, k} : Shape{k, n}, dtype);
+      if (m == 1 || n == 1) return moving(op, {a, b});
       return computing(op, {a, b}, 2.0 * double(m) * double(n) * double(k));
     });
   }

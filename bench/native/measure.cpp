@@ -8,7 +8,8 @@
 namespace pyneuro::bench {
 namespace {
 
-constexpr int kLooks = 3;  // at the yardstick, before each sample
+// Looks at the yardstick before each sample: as many as fit in these seconds, at least one.
+constexpr double kLooking = 2e-3;
 
 /// How often to call, so that it takes about that long.
 int64_t count_for(const std::function<void()>& call, double least) {
@@ -55,7 +56,7 @@ std::string list(const std::vector<double>& values) {
 }  // namespace
 
 Bench::Bench(Options options) : options_(std::move(options)) {
-  std::printf("| %-60s | %10s | %6s | %14s | %5s |\n", "work", "median", "spread", "rate", "share");
+  std::printf("| %-68s | %10s | %6s | %14s | %5s |\n", "work", "median", "spread", "rate", "share");
   std::printf("| --- | --: | --: | --: | --: |\n");
 }
 
@@ -74,7 +75,8 @@ void Bench::row(const std::string& name, const std::function<Work()>& make) {
   const int64_t count = count_for(work.call, options_.sample);
   for (int round = 0; round < options_.rounds; ++round) {
     std::vector<double> rates;
-    for (int i = 0; work.yardstick && i < kLooks; ++i) rates.push_back(work.yardstick());
+    for (double left = kLooking; work.yardstick && left > 0;)
+      left -= seconds([&] { rates.push_back(work.yardstick()); });
     work.call();  // so that the next one finds its data where it would be
     const double time = seconds([&] {
       for (int64_t i = 0; i < count; ++i) work.call();
@@ -103,7 +105,7 @@ void Bench::add(Found found) {
     std::snprintf(rate, sizeof rate, "%.3g G%s/s", found.amount / time / 1e9, found.unit);
   if (!found.shares.empty())
     std::snprintf(share, sizeof share, "%.0f%%", 100 * median(found.shares));
-  std::printf("| %-60s | %10s | %5.0f%% | %14s | %5s |\n", found.name.c_str(),
+  std::printf("| %-68s | %10s | %5.0f%% | %14s | %5s |\n", found.name.c_str(),
               duration(time).c_str(), 100 * std::abs(spread / time), rate, share);
   std::fflush(stdout);
   found_.push_back(std::move(found));
@@ -168,7 +170,8 @@ Work moving(OpRef op, std::vector<Array> inputs, double bytes) {
 }
 
 Work computing(OpRef op, std::vector<Array> inputs, double operations) {
-  return {calls(op, std::move(inputs)), operations, "FLOP", fma_rate};
+  const double lanes = inputs[0].dtype() == DType::Float64 ? 0.5 : 1.0;
+  return {calls(op, std::move(inputs)), operations, "FLOP", [lanes] { return lanes * fma_rate(); }};
 }
 
 std::string by(const Shape& shape) {

@@ -82,7 +82,8 @@ void thread_rows(Bench& bench);  // threads.cpp
 /// stands for an absent input.
 Work moving(OpRef op, std::vector<Array> inputs, double bytes = 0);
 
-/// An op that is bound by arithmetic; the yardstick is the multiply-adds in registers.
+/// An op that is bound by arithmetic; the yardstick is the multiply-adds in registers, half as many
+/// for float64.
 Work computing(OpRef op, std::vector<Array> inputs, double operations);
 
 /// "softmax, 4096 x 1000": the op's name, and what makes the row another than the next.
@@ -105,8 +106,9 @@ Array state(const Shape& shape);
 /// operations per second, over about a quarter of a millisecond. Two a multiply-add.
 double fma_rate();
 
-/// Copies between two buffers of its own, `bytes` read and written together, by whichever of plain
-/// and non-temporal stores is quicker: bytes read and written per second.
+/// Copies between two buffers of its own, `bytes` read and written together, by whatever is quickest
+/// at that size, the C library's memcpy, vectors or non-temporal stores: bytes read and written per
+/// second.
 std::function<double()> copy_rate(double bytes);
 
 /// Reads a buffer of its own of `bytes`: bytes per second.
