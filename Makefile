@@ -10,7 +10,7 @@ bin := $(venv)/bin
 # The tests run the logic of 64-byte vectors on every x86-64 machine: wide512 of cmake/isa.cmake.
 isas_x86_64 := generic;avx2;avx512;wide512
 isas := $(isas_$(shell uname -m))
-# What bench/python's scripts are told; more of it: make bench bench_options="--malloc tuned --threads 2".
+# What all of bench/python's scripts are told; for fewer threads: PYNEURO_NUM_THREADS=2 make bench.
 bench_options ?= --malloc tuned
 native_sources := $(shell find csrc cmake -type f) CMakeLists.txt pyproject.toml
 
@@ -35,21 +35,19 @@ test: $(venv)/with-test
 	$(bin)/pytest
 
 bench: $(venv)/with-test build/bench/pyneuro_bench
+	@rm -f build/bench/*.json
 	build/bench/pyneuro_bench --json build/bench/native.json
-	$(bin)/python bench/python/ops.py $(bench_options) --json build/bench/ops.json
-	$(bin)/python bench/python/training.py $(bench_options) --json build/bench/training.json
-	$(bin)/python bench/python/memory.py --json build/bench/memory.json
+	$(run_bench); measure ops && measure training --compile && measure memory --malloc stock
 	@if $(bin)/python -c 'import torch' 2>/dev/null; then \
-	  for script in layers networks accuracy sweep conv_sweep; do \
-	    $(bin)/python bench/python/$$script.py $(bench_options) --json build/bench/$$script.json || exit 1; \
-	  done; \
+	  $(run_bench); measure layers --compile && measure networks --compile && \
+	  measure accuracy && measure sweep && measure conv_sweep; \
 	else \
 	  echo "no layers and no networks: PyTorch is missing; to install it: $(bin)/pip install torch"; \
 	fi
 	$(bin)/python bench/python/report.py build/bench
 
 build/bench/pyneuro_bench: $(patsubst bench/native/%.cpp,build/bench/%.o,$(wildcard bench/native/*.cpp))
-	@folder=$$($(bin)/python -c 'from pyneuro.__main__ import native_folder as f; print(f())') && \
+	@folder=$$($(bin)/python -P -c 'from pyneuro.__main__ import native_folder as f; print(f())') && \
 	set -x && $(CXX) $^ -L$$folder -lpyneuro -Wl,-rpath,$$folder -pthread -o $@
 
 build/bench/%.o: bench/native/%.cpp bench/native/measure.h $(venv)/with-test
@@ -79,6 +77,14 @@ $(venv)/tools: pyproject.toml
 	$(bin)/pip install --quiet pybind11 $$($(bin)/python -c \
 	  'from scikit_build_core.build import get_requires_for_build_editable as needs; print(*needs())')
 	@touch $@
+
+# Defines a shell function: a script of bench/python, and what it is told besides.
+define run_bench
+measure() { \
+  script=$$1; shift; \
+  $(bin)/python bench/python/$$script.py $(bench_options) "$$@" --json build/bench/$$script.json; \
+}
+endef
 
 define check_machine
 missing=; \

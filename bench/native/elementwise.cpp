@@ -35,12 +35,10 @@ void formulas_of(Bench& bench) {
     formula<Unary<formulas::Tanh>>(bench, n, 1);
     formula<Unary<formulas::Gelu>>(bench, n, 1);
   }
-  for_each_type(formulas::UnaryList{}, [&]<class F>(std::type_identity<F>) {
-    formula<Unary<F>>(bench, kCached, 1);
-  });
-  for_each_type(formulas::BinaryList{}, [&]<class F>(std::type_identity<F>) {
-    formula<Binary<F>>(bench, kCached, 2);
-  });
+  for_each_type(formulas::UnaryList{},
+                [&]<class F>(std::type_identity<F>) { formula<Unary<F>>(bench, kCached, 1); });
+  for_each_type(formulas::BinaryList{},
+                [&]<class F>(std::type_identity<F>) { formula<Binary<F>>(bench, kCached, 2); });
 }
 
 /// A row added to each row of a matrix, as a bias is; the choice between two; halves.
@@ -69,10 +67,12 @@ void chain(Bench& bench, int64_t size) {
   const int64_t n = bench.sized(size);
   bench.row(title<Fused>("a chain of 6, ", n), [&] {
     constexpr int64_t a = 0, b = 1, none = -1, step = 2;  // steps count from the inputs' number on
-    const Fused op{{op_id<Binary<Multiply>>, a, b, none, op_id<Binary<Add>>, step, a, none,
-                    op_id<Unary<Tanh>>, step + 1, none, none, op_id<Binary<Multiply>>, step + 2, b,
-                    none, op_id<Binary<Subtract>>, step + 3, a, none, op_id<Unary<Relu>>, step + 4,
-                    none, none},
+    const Fused op{{op_id<Binary<Multiply>>, a,        b,    none,
+                    op_id<Binary<Add>>,      step,     a,    none,
+                    op_id<Unary<Tanh>>,      step + 1, none, none,
+                    op_id<Binary<Multiply>>, step + 2, b,    none,
+                    op_id<Binary<Subtract>>, step + 3, a,    none,
+                    op_id<Unary<Relu>>,      step + 4, none, none},
                    {5}};
     return moving(op, {filled({n}), filled({n})});
   });

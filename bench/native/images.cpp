@@ -21,12 +21,10 @@ void pool_of(Bench& bench, const Shape& x, int64_t window) {
   const Shape y = pooled(x, window);
   const auto index = [&] { return numbers(y, window * window, DType::UInt8); };
   bench.row(title<MaxPool>(what), [&] { return moving(pooling<MaxPool>(window, x), {filled(x)}); });
-  bench.row(title<MaxPoolGrad>(what), [&] {
-    return moving(pooling<MaxPoolGrad>(window, x), {filled(y), index()});
-  });
-  bench.row(title<MaxPoolTake>(what), [&] {
-    return moving(pooling<MaxPoolTake>(window, x), {filled(x), index()});
-  });
+  bench.row(title<MaxPoolGrad>(what),
+            [&] { return moving(pooling<MaxPoolGrad>(window, x), {filled(y), index()}); });
+  bench.row(title<MaxPoolTake>(what),
+            [&] { return moving(pooling<MaxPoolTake>(window, x), {filled(x), index()}); });
   bench.row(title<AveragePool>(what),
             [&] { return moving(pooling<AveragePool>(window, x), {filled(x)}); });
   bench.row(title<AveragePoolGrad>(what),
@@ -44,11 +42,13 @@ void resample_of(Bench& bench, const Shape& x, int64_t axis) {
     const Array last = run(Full{{}, double(size - taps), DType::Float32}, {});
     return run(Cast{DType::Int32}, {run(Binary<formulas::Minimum>{}, {ramp, last})});
   };
+  auto gradient = with_defaults<ResampleGrad>();
+  gradient.axis = axis, gradient.size = size;
   const auto weights = [&] { return filled({2 * size, taps}); };
   bench.row(title<Resample>(what),
             [&] { return moving(Resample{axis}, {filled(x), weights(), first()}); });
   bench.row(title<ResampleGrad>(what),
-            [&] { return moving(ResampleGrad{axis, size}, {filled(y), weights(), first()}); });
+            [&] { return moving(gradient, {filled(y), weights(), first()}); });
 }
 
 }  // namespace

@@ -35,15 +35,12 @@ void crossentropy_of(Bench& bench, const Shape& shape) {
   const auto target = [&] { return run(Softmax{-1}, {filled(shape)}); };
   bench.row(title<Crossentropy>(by(shape)),
             [&] { return moving(Crossentropy{}, {filled(shape), target()}); });
-  bench.row(title<CrossentropyGrad>(by(shape)), [&] {
-    return moving(CrossentropyGrad{}, {filled(shape), target(), filled(rows)});
-  });
-  bench.row(title<SparseCrossentropy>(by(shape)), [&] {
-    return moving(SparseCrossentropy{}, {filled(shape), numbers(rows, shape[1])});
-  });
+  bench.row(title<CrossentropyGrad>(by(shape)),
+            [&] { return moving(CrossentropyGrad{}, {filled(shape), target(), filled(rows)}); });
+  bench.row(title<SparseCrossentropy>(by(shape)),
+            [&] { return moving(SparseCrossentropy{}, {filled(shape), numbers(rows, shape[1])}); });
   bench.row(title<SparseCrossentropyGrad>(by(shape)), [&] {
-    return moving(SparseCrossentropyGrad{},
-                  {filled(shape), numbers(rows, shape[1]), filled(rows)});
+    return moving(SparseCrossentropyGrad{}, {filled(shape), numbers(rows, shape[1]), filled(rows)});
   });
 }
 
@@ -64,7 +61,8 @@ void normalize_of(Bench& bench, const char* kind, const Shape& shape, int64_t gr
 
 void standardize_of(Bench& bench, const Shape& shape) {
   bench.row(title<Standardize>(by(shape)), [&] {
-    const Array row = filled({shape.back()}), one = run(Full{{shape.back()}, 1.0, DType::Float32}, {});
+    const Array row = filled({shape.back()}),
+                one = run(Full{{shape.back()}, 1.0, DType::Float32}, {});
     return moving(Standardize{kEpsilon}, {filled(shape), row, one, row, row});
   });
 }

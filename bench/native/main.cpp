@@ -85,7 +85,9 @@ int run_all(const Options& options) {
     std::printf("%s%s %s", i ? "; " : "", about[i].first.c_str(), about[i].second.c_str());
   std::printf("\n\n");
   Bench bench(options);
-  for (const auto rows : {gemm_rows, conv_rows, elementwise_rows, reduce_rows, line_rows, image_rows, sequence_rows, placement_rows, update_rows, plan_rows, thread_rows})
+  for (const auto rows :
+       {gemm_rows, conv_rows, elementwise_rows, reduce_rows, line_rows, image_rows, sequence_rows,
+        placement_rows, update_rows, plan_rows, thread_rows})
     rows(bench);
   bench.finish(about);
   if (bench.rows() == 0) stop("no row has \"" + options.filter + "\" in its name");

@@ -121,8 +121,9 @@ void Bench::finish(const std::vector<std::pair<std::string, std::string>>& about
   for (size_t i = 0; i < found_.size(); ++i) {
     const Found& f = found_[i];
     const double time = median(f.samples);
-    out << (i ? ",\n" : "\n") << "  {\"name\": " << quoted(f.name) << ", \"unit\": "
-        << quoted(f.unit) << ", \"amount\": " << f.amount << ", \"median\": " << time;
+    out << (i ? ",\n" : "\n") << "  {\"name\": " << quoted(f.name)
+        << ", \"unit\": " << quoted(f.unit) << ", \"amount\": " << f.amount
+        << ", \"median\": " << time;
     if (!f.shares.empty())
       out << ", \"rate\": " << f.amount / time << ", \"share\": " << median(f.shares);
     out << ", \"samples\": " << list(f.samples) << "}";
@@ -178,6 +179,15 @@ std::string by(const Shape& shape) {
   std::string text;
   for (const int64_t n : shape) text += join(text.empty() ? "" : " x ", n);
   return text;
+}
+
+std::vector<Array> numbers_of_step(const Signature& signature) {
+  std::vector<Array> found;
+  for (int i = 0; i + 1 < signature.size(); ++i) {
+    const double value = signature.input(i) == "learning_rate" ? 0 : 1;
+    found.push_back(run(Full{{}, value, DType::Float32}, {}));
+  }
+  return found;
 }
 
 Array filled(const Shape& shape, DType dtype) {

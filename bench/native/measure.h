@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "runtime/dispatch.h"
@@ -24,10 +25,10 @@ struct Options {
 /// What is timed, and what it is compared with.
 struct Work {
   std::function<void()> call;
-  double amount = 0;                // what a call does, in units of `unit`
-  const char* unit = "";            // "FLOP" or "B"
+  double amount = 0;                    // what a call does, in units of `unit`
+  const char* unit = "";                // "FLOP" or "B"
   std::function<double()> yardstick{};  // units a second that this machine can do
-  int64_t parts = 1;                // equal pieces in a call: times are given for one
+  int64_t parts = 1;                    // equal pieces in a call: times are given for one
 };
 
 /// Measures rows, prints each as it is done, and writes all of them as JSON.
@@ -62,17 +63,17 @@ class Bench {
 
 // ---- the rows of each file ----------------------------------------------------------------------
 
-void gemm_rows(Bench& bench);  // gemm.cpp
-void conv_rows(Bench& bench);  // conv.cpp
+void gemm_rows(Bench& bench);         // gemm.cpp
+void conv_rows(Bench& bench);         // conv.cpp
 void elementwise_rows(Bench& bench);  // elementwise.cpp
-void reduce_rows(Bench& bench);  // reduce.cpp
-void line_rows(Bench& bench);  // lines.cpp
-void image_rows(Bench& bench);  // images.cpp
-void sequence_rows(Bench& bench);  // sequences.cpp
-void placement_rows(Bench& bench);  // placements.cpp
-void update_rows(Bench& bench);  // updates.cpp
-void plan_rows(Bench& bench);  // plan.cpp
-void thread_rows(Bench& bench);  // threads.cpp
+void reduce_rows(Bench& bench);       // reduce.cpp
+void line_rows(Bench& bench);         // lines.cpp
+void image_rows(Bench& bench);        // images.cpp
+void sequence_rows(Bench& bench);     // sequences.cpp
+void placement_rows(Bench& bench);    // placements.cpp
+void update_rows(Bench& bench);       // updates.cpp
+void plan_rows(Bench& bench);         // plan.cpp
+void thread_rows(Bench& bench);       // threads.cpp
 
 // ---- work ---------------------------------------------------------------------------------------
 
@@ -93,6 +94,21 @@ template <class Op, class... Parts> std::string title(const Parts&... parts) {
 /// "4 x 56 x 56 x 256".
 std::string by(const Shape& shape);
 
+/// An op with the defaults of its fields; 0 where there is none.
+template <class Op> Op with_defaults() {
+  Op op{};
+  const auto set = [&](const auto& field) {
+    if constexpr (!std::is_same_v<std::decay_t<decltype(field.fallback)>, Required>)
+      op.*field.member = field.fallback;
+  };
+  std::apply([&](const auto&... field) { (set(field), ...); }, Op::fields);
+  return op;
+}
+
+/// What an optimizer's step takes before its tensors, 1 each, but a rate of zero: the work is the
+/// same, and no number ever becomes small enough to be slow.
+std::vector<Array> numbers_of_step(const Signature& signature);
+
 /// An array of small numbers, the same at each call.
 Array filled(const Shape& shape, DType dtype = DType::Float32);
 /// Whole numbers from 0 to below `end`, in no order.
@@ -106,9 +122,9 @@ Array state(const Shape& shape);
 /// operations per second, over about a quarter of a millisecond. Two a multiply-add.
 double fma_rate();
 
-/// Copies between two buffers of its own, `bytes` read and written together, by whatever is quickest
-/// at that size, the C library's memcpy, vectors or non-temporal stores: bytes read and written per
-/// second.
+/// Copies between two buffers of its own, `bytes` read and written together, by whatever is
+/// quickest at that size, the C library's memcpy, vectors or non-temporal stores: bytes read and
+/// written per second.
 std::function<double()> copy_rate(double bytes);
 
 /// Reads a buffer of its own of `bytes`: bytes per second.

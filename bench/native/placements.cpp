@@ -19,14 +19,12 @@ void copies(Bench& bench, int64_t rows, int64_t length) {
     return moving(Copy{}, {run(slice, {filled({rows, 2 * length})})});
   });
   const Shape image{std::max<int64_t>(1, rows / 64), 8, 8, length};
-  bench.row(title<Copy>("channels first, ", by(image)), [&] {
-    return moving(Copy{}, {run(Transpose{Axes{0, 3, 1, 2}}, {filled(image)})});
-  });
+  bench.row(title<Copy>("channels first, ", by(image)),
+            [&] { return moving(Copy{}, {run(Transpose{Axes{0, 3, 1, 2}}, {filled(image)})}); });
   bench.row(title<Concatenate>("two of ", what, " along 1"),
             [&] { return moving(Concatenate{-1}, {filled(shape), filled(shape)}); });
-  bench.row(title<SliceGrad>("one row more on each side, ", what), [&] {
-    return moving(SliceGrad{{rows + 2, length}, {1, 0}, {1, 1}}, {filled(shape)});
-  });
+  bench.row(title<SliceGrad>("one row more on each side, ", what),
+            [&] { return moving(SliceGrad{{rows + 2, length}, {1, 0}, {1, 1}}, {filled(shape)}); });
   bench.row(title<SliceUpdate>("a half of the columns, ", what), [&] {
     return moving(SliceUpdate{{0, 0}, {1, 1}}, {filled(shape), filled({rows, length / 2})});
   });
@@ -60,9 +58,8 @@ void along_rows(Bench& bench, int64_t rows, int64_t length) {
   bench.row(title<TakeAlongAxisGrad>(what), [&] {
     return moving(TakeAlongAxisGrad{-1, length}, {filled({rows, length}), indices()});
   });
-  bench.row(title<OneHot>(what), [&] {
-    return moving(OneHot{length, -1, DType::Float32}, {numbers({rows}, length)});
-  });
+  bench.row(title<OneHot>(what),
+            [&] { return moving(OneHot{length, -1, DType::Float32}, {numbers({rows}, length)}); });
 }
 
 }  // namespace

@@ -53,19 +53,18 @@ class Perceptron {
 
   static Reduce<reductions::Sum> sum_of_rows() { return {Axes{0}, false}; }
 
-  /// At a rate of zero: the work is the same, and no number ever becomes small enough to be slow.
   void update(std::initializer_list<const Array*> gradients) const {
-    std::vector<const Array*> inputs{&rate_, &count_};
+    std::vector<const Array*> inputs;
+    for (const Array& number : numbers_) inputs.push_back(&number);
     const Weights* const all[] = {&weights_1_, &bias_1_, &weights_2_, &bias_2_};
     for (const Weights* w : all) inputs.push_back(&w->value);
     inputs.insert(inputs.end(), gradients);
     for (const Weights* w : all) inputs.push_back(&w->mean);
     for (const Weights* w : all) inputs.push_back(&w->square);
-    dispatch(AdamUpdate{0.9, 0.999, 1e-7, false}, inputs);
+    dispatch(with_defaults<AdamUpdate>(), inputs);
   }
 
-  Array rate_ = run(Full{{}, 0.0, DType::Float32}, {});
-  Array count_ = run(Full{{}, 1.0, DType::Float32}, {});
+  std::vector<Array> numbers_ = numbers_of_step(AdamUpdate::signature);
   Array gradient_;
   Weights weights_1_, bias_1_, weights_2_, bias_2_;
 };
@@ -83,14 +82,20 @@ Work small(OpRef op) {
   return {[call = one.call] {
             for (int64_t i = 0; i < kCalls; ++i) call();
           },
-          0, "", {}, kCalls};
+          0,
+          "",
+          {},
+          kCalls};
 }
 
 Work replayed(Executor* plan, std::vector<Array> inputs, int64_t parts) {
   return {[plan = std::shared_ptr<Executor>(plan), inputs = std::move(inputs)] {
             plan->replay(inputs);
           },
-          0, "", {}, parts};
+          0,
+          "",
+          {},
+          parts};
 }
 
 }  // namespace

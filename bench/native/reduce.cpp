@@ -24,12 +24,10 @@ template <class R> void reduction(Bench& bench, const Shape& shape) {
     return logical ? run(Cast{DType::Bool}, {ones}) : filled(shape);
   };
   bench.row(title<Op>("all of ", by(shape)), [&] { return moving(Op{Axes{}, false}, {given()}); });
-  bench.row(title<Op>("rows of ", by(shape)), [&] {
-    return moving(Op{Axes{1}, false}, {given()});
-  });
-  bench.row(title<Op>("columns of ", by(shape)), [&] {
-    return moving(Op{Axes{0}, false}, {given()});
-  });
+  bench.row(title<Op>("rows of ", by(shape)),
+            [&] { return moving(Op{Axes{1}, false}, {given()}); });
+  bench.row(title<Op>("columns of ", by(shape)),
+            [&] { return moving(Op{Axes{0}, false}, {given()}); });
 }
 
 template <class Op> void along(Bench& bench, const Shape& shape, const Op& op) {
@@ -49,9 +47,8 @@ void reduce_rows(Bench& bench) {
   along(bench, shape, Extreme<extremes::ArgMin>{-1, false});
   along(bench, shape, Cumsum{-1, false});
   along(bench, shape, Cumprod{-1, false});
-  bench.row(title<LinearRecurrence>("rows of ", by(shape)), [&] {
-    return moving(LinearRecurrence{-1, false}, {filled(shape), filled(shape)});
-  });
+  bench.row(title<LinearRecurrence>("rows of ", by(shape)),
+            [&] { return moving(LinearRecurrence{-1, false}, {filled(shape), filled(shape)}); });
   along(bench, shape, Sort{-1, false, -1});
   bench.row(title<Sort>("the 5 largest in rows of ", by(shape)), [&] {
     return moving(Sort{-1, true, std::min<int64_t>(5, shape[1])}, {filled(shape)});

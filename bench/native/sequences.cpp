@@ -43,19 +43,20 @@ void recurrent_of(Bench& bench, int64_t batch, int64_t steps, int64_t units) {
   const auto operations = [&](int64_t gates) {
     return 2.0 * double(batch * steps * units) * double(gates * units);
   };
-  const Lstm lstm{false, false, true};
-  const Gru gru{false, false, true};
+  const auto lstm = with_defaults<Lstm>();
+  const auto gru = with_defaults<Gru>();
   const auto lstm_inputs = [&] { return std::vector{x(4), kernel(4), h(), h()}; };
   const auto gru_inputs = [&] { return std::vector{x(3), kernel(3), filled({3 * units}), h()}; };
   bench.row(title<Lstm>(what), [&] { return computing(lstm, lstm_inputs(), operations(4)); });
   bench.row(title<LstmGrad>(what), [&] {
     const Array trace = outputs_of(lstm, lstm_inputs())[3];
-    return computing(LstmGrad{}, {kernel(4), trace, y(), h(), h()}, operations(4));
+    return computing(with_defaults<LstmGrad>(), {kernel(4), trace, y(), h(), h()}, operations(4));
   });
   bench.row(title<Gru>(what), [&] { return computing(gru, gru_inputs(), operations(3)); });
   bench.row(title<GruGrad>(what), [&] {
     const std::vector<Array> found = outputs_of(gru, gru_inputs());
-    return computing(GruGrad{}, {kernel(3), found[2], found[3], y(), h()}, operations(3));
+    return computing(with_defaults<GruGrad>(), {kernel(3), found[2], found[3], y(), h()},
+                     operations(3));
   });
 }
 

@@ -27,14 +27,13 @@ void add_arrays(std::vector<Array>& to, const std::vector<int64_t>& sizes, bool 
   }
 }
 
-/// At a rate of zero: the work is the same, and no number ever becomes small enough to be slow.
+/// `op` with `slots` tensors for each variable.
 template <class Op>
-void update(Bench& bench, const char* kind, const Op& op, int moments, int64_t elements) {
+void update(Bench& bench, const char* kind, const Op& op, int slots, int64_t elements) {
   const std::vector<int64_t> sizes = sizes_of(elements);
   bench.row(title<Op>(kind, kTensors, " tensors of ", elements), [&] {
-    std::vector<Array> inputs{run(Full{{}, 0.0, DType::Float32}, {})};
-    if (std::is_same_v<Op, AdamUpdate>) inputs.push_back(run(Full{{}, 1.0, DType::Float32}, {}));
-    for (int i = 0; i < 2 + moments; ++i) add_arrays(inputs, sizes, i >= 2);
+    std::vector<Array> inputs = numbers_of_step(Op::signature);
+    for (int i = 0; i < 2 + slots; ++i) add_arrays(inputs, sizes, i >= 2);
     return moving(op, inputs);
   });
 }
@@ -54,15 +53,19 @@ void assign(Bench& bench, int64_t elements) {
 }  // namespace
 
 void update_rows(Bench& bench) {
+  auto momentum = with_defaults<SgdUpdate>();
+  momentum.momentum = 0.9;
+  auto amsgrad = with_defaults<AdamUpdate>();
+  amsgrad.amsgrad = true;
   for (const int64_t elements : {100'000, 25'000'000}) {
     const int64_t n = bench.sized(elements);
-    update(bench, "", SgdUpdate{0.0, false}, 0, n);
-    update(bench, "momentum, ", SgdUpdate{0.9, false}, 1, n);
-    update(bench, "", AdamUpdate{0.9, 0.999, 1e-7, false}, 2, n);
-    update(bench, "amsgrad, ", AdamUpdate{0.9, 0.999, 1e-7, true}, 3, n);
-    update(bench, "", RmspropUpdate{0.9, 0.0, 1e-7, false}, 1, n);
-    update(bench, "", AdagradUpdate{1e-7}, 1, n);
-    update(bench, "", LionUpdate{0.9, 0.99}, 1, n);
+    update(bench, "", with_defaults<SgdUpdate>(), 0, n);
+    update(bench, "momentum, ", momentum, 1, n);
+    update(bench, "", with_defaults<AdamUpdate>(), 2, n);
+    update(bench, "amsgrad, ", amsgrad, 3, n);
+    update(bench, "", with_defaults<RmspropUpdate>(), 1, n);
+    update(bench, "", with_defaults<AdagradUpdate>(), 1, n);
+    update(bench, "", with_defaults<LionUpdate>(), 1, n);
     assign(bench, n);
   }
 }

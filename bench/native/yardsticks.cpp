@@ -91,7 +91,7 @@ FmaLoop fma_loop() { return fma_neon; }
 
 // ---- copies -------------------------------------------------------------------------------------
 
-constexpr int64_t kPiece = 128 * 1024;    // bytes of each buffer to a task
+constexpr int64_t kPiece = 128 * 1024;     // bytes of each buffer to a task
 constexpr int64_t kLeastBytes = 16 << 20;  // copied between two looks at the clock
 
 using CopyLoop = void (*)(char* to, const char* from, int64_t bytes);
@@ -175,9 +175,8 @@ ReadLoop read_loop() {
 /// then for that many rounds. Gives rounds per second.
 template <class F> double passes(int64_t rounds, int64_t size, F piece) {
   const auto pass = [&] {
-    on_team((size + kPiece - 1) / kPiece, [&](int64_t i) {
-      piece(i * kPiece, std::min(kPiece, size - i * kPiece));
-    });
+    on_team((size + kPiece - 1) / kPiece,
+            [&](int64_t i) { piece(i * kPiece, std::min(kPiece, size - i * kPiece)); });
   };
   pass();
   const double time = seconds([&] {
@@ -211,8 +210,9 @@ std::function<double()> copy_rate(double bytes) {
   const Array from = buffer(size), to = buffer(size);
   const auto rate = [=](CopyLoop copy) {
     return 2.0 * double(size) * passes(rounds, size, [&](int64_t at, int64_t bytes) {
-      copy(static_cast<char*>(to.data()) + at, static_cast<const char*>(from.data()) + at, bytes);
-    });
+             copy(static_cast<char*>(to.data()) + at, static_cast<const char*>(from.data()) + at,
+                  bytes);
+           });
   };
   return [=] {
     double best = 0;
@@ -228,8 +228,8 @@ std::function<double()> read_rate(double bytes) {
   const Array from = buffer(size);
   return [=] {
     return double(size) * passes(rounds, size, [&](int64_t at, int64_t bytes) {
-      loop(static_cast<const char*>(from.data()) + at, bytes);
-    });
+             loop(static_cast<const char*>(from.data()) + at, bytes);
+           });
   };
 }
 

@@ -2,8 +2,8 @@
 
     python bench/python/report.py build/bench
 
-Reads the JSON files of a folder by the scripts' names: ops.json, layers.json and so on, and native.json
-of pyneuro_bench. What is not there is left out.
+Reads the JSON files of a folder by the scripts' names: ops.json, layers.json and so on, and
+native.json of pyneuro_bench. What is not there is left out.
 """
 
 from __future__ import annotations
