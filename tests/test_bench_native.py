@@ -93,3 +93,10 @@ def test_a_wrong_command_is_told(program: Path, options: tuple[str, ...], words:
     done = subprocess.run([program, "--reduced", *options], capture_output=True, text=True)
     assert done.returncode == 2
     assert words in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_told_at_once(program: Path, tmp_path: Path) -> None:
+    file = tmp_path / "no folder" / "found.json"
+    done = subprocess.run([program, "--json", file], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert f"cannot write {file}" in done.stderr

@@ -70,6 +70,7 @@ std::string rate(const Options& options, const std::function<double()>& yardstic
 }
 
 int run_all(const Options& options) {
+  Bench bench(options);
   const auto peak = [&](const auto& yardstick) { return rate(options, yardstick); };
   const std::vector<std::pair<std::string, std::string>> about = {
       {"date", now()},
@@ -83,8 +84,9 @@ int run_all(const Options& options) {
       {"GB/s read in 64 MB", peak(read_rate(64 << 20))}};
   for (size_t i = 0; i < about.size(); ++i)
     std::printf("%s%s %s", i ? "; " : "", about[i].first.c_str(), about[i].second.c_str());
-  std::printf("\n\n");
-  Bench bench(options);
+  std::printf("\n\n| %-68s | %10s | %6s | %14s | %5s |\n", "work", "median", "spread", "rate",
+              "share");
+  std::printf("| --- | --: | --: | --: | --: |\n");
   for (const auto rows :
        {gemm_rows, conv_rows, elementwise_rows, reduce_rows, line_rows, image_rows, sequence_rows,
         placement_rows, update_rows, plan_rows, thread_rows})

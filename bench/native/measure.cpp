@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 
 namespace pyneuro::bench {
 namespace {
@@ -18,7 +17,8 @@ int64_t count_for(const std::function<void()>& call, double least) {
     const double took = seconds([&] {
       for (int64_t i = 0; i < count; ++i) call();
     });
-    if (took >= least / 4) return std::max<int64_t>(1, std::llround(double(count) * least / took));
+    if (took > 0 && took >= least / 4)
+      return std::max<int64_t>(1, std::llround(double(count) * least / took));
   }
 }
 
@@ -56,8 +56,8 @@ std::string list(const std::vector<double>& values) {
 }  // namespace
 
 Bench::Bench(Options options) : options_(std::move(options)) {
-  std::printf("| %-68s | %10s | %6s | %14s | %5s |\n", "work", "median", "spread", "rate", "share");
-  std::printf("| --- | --: | --: | --: | --: |\n");
+  if (!options_.json.empty()) json_.open(options_.json);
+  if (!json_) raise(ErrorKind::Argument, join("cannot write ", options_.json));
 }
 
 bool Bench::wanted(const std::string& name) const {
@@ -111,9 +111,9 @@ void Bench::add(Found found) {
   found_.push_back(std::move(found));
 }
 
-void Bench::finish(const std::vector<std::pair<std::string, std::string>>& about) const {
-  if (options_.json.empty()) return;
-  std::ofstream out(options_.json);
+void Bench::finish(const std::vector<std::pair<std::string, std::string>>& about) {
+  if (!json_.is_open()) return;
+  std::ofstream& out = json_;
   out << "{\n \"about\": {";
   for (size_t i = 0; i < about.size(); ++i)
     out << (i ? ", " : "") << quoted(about[i].first) << ": " << quoted(about[i].second);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <tuple>
@@ -34,6 +35,7 @@ struct Work {
 /// Measures rows, prints each as it is done, and writes all of them as JSON.
 class Bench {
  public:
+  /// Raises where its file cannot be written.
   explicit Bench(Options options);
 
   /// `make` gives the row's work; it is called only where the row is wanted.
@@ -43,8 +45,8 @@ class Bench {
 
   /// A size as it is, or for a glance.
   int64_t sized(int64_t n) const;
-  /// Writes JSON where that was asked for; `about` are names and values. Raises where it cannot.
-  void finish(const std::vector<std::pair<std::string, std::string>>& about) const;
+  /// Writes JSON where that was asked for; `about` are names and values.
+  void finish(const std::vector<std::pair<std::string, std::string>>& about);
   int rows() const { return int(found_.size()); }
 
  private:
@@ -59,6 +61,7 @@ class Bench {
 
   Options options_;
   std::vector<Found> found_;
+  std::ofstream json_;
 };
 
 // ---- the rows of each file ----------------------------------------------------------------------
