@@ -10,6 +10,8 @@ bin := $(venv)/bin
 # The tests run the logic of 64-byte vectors on every x86-64 machine: wide512 of cmake/isa.cmake.
 isas_x86_64 := generic;avx2;avx512;wide512
 isas := $(isas_$(shell uname -m))
+# What all of bench/python's scripts are told; for fewer threads: PYNEURO_NUM_THREADS=2 make bench.
+bench_options ?= --malloc tuned
 native_sources := $(shell find csrc cmake -type f) CMakeLists.txt pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -32,19 +34,25 @@ demo: $(venv)/with-demo
 test: $(venv)/with-test
 	$(bin)/pytest
 
-bench: $(venv)/with-test
-	@if echo '#include <benchmark/benchmark.h>' | $(CXX) -x c++ -E - >/dev/null 2>&1; then \
-	  $(native_bench); \
-	else \
-	  echo "no native rows: Google Benchmark is missing; on Debian: apt-get install libbenchmark-dev"; \
-	fi
-	$(bin)/python bench/python/ops.py
-	$(bin)/python bench/python/training.py
+bench: $(venv)/with-test build/bench/pyneuro_bench
+	@rm -f build/bench/*.json
+	build/bench/pyneuro_bench --json build/bench/native.json
+	$(run_bench); measure ops && measure training --compile && measure memory --malloc stock
 	@if $(bin)/python -c 'import torch' 2>/dev/null; then \
-	  for script in layers networks memory; do $(bin)/python bench/python/$$script.py || exit 1; done; \
+	  $(run_bench); measure layers --compile && measure networks --compile && \
+	  measure accuracy && measure sweep && measure conv_sweep; \
 	else \
 	  echo "no layers and no networks: PyTorch is missing; to install it: $(bin)/pip install torch"; \
 	fi
+	$(bin)/python bench/python/report.py build/bench
+
+build/bench/pyneuro_bench: $(patsubst bench/native/%.cpp,build/bench/%.o,$(wildcard bench/native/*.cpp))
+	@folder=$$($(bin)/python -P -c 'from pyneuro.__main__ import native_folder as f; print(f())') && \
+	set -x && $(CXX) $^ -L$$folder -lpyneuro -Wl,-rpath,$$folder -pthread -o $@
+
+build/bench/%.o: bench/native/%.cpp bench/native/measure.h $(venv)/with-test
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 -O2 -Wall -Wextra -Wno-psabi -Icsrc -c $< -o $@
 
 lint: $(venv)/with-dev
 	$(bin)/ruff format --check .
@@ -70,10 +78,12 @@ $(venv)/tools: pyproject.toml
 	  'from scikit_build_core.build import get_requires_for_build_editable as needs; print(*needs())')
 	@touch $@
 
-define native_bench
-PATH="$(CURDIR)/$(bin):$$PATH"; \
-cmake -S . -B build/bench -DPYNEURO_PYTHON=OFF -DPYNEURO_BENCH=ON >/dev/null && \
-cmake --build build/bench --parallel && build/bench/pyneuro/pyneuro_bench
+# Defines a shell function: a script of bench/python, and what it is told besides.
+define run_bench
+measure() { \
+  script=$$1; shift; \
+  $(bin)/python bench/python/$$script.py $(bench_options) "$$@" --json build/bench/$$script.json; \
+}
 endef
 
 define check_machine

@@ -1,93 +1,86 @@
-// Convolutions through dispatch, forward and both gradients: GFLOP/s of the forward's
-// multiply-adds, and the share of what the machine can do. Sizes: batch, height and width,
-// channels, filters.
+// Convolutions through dispatch, forward and both gradients: GFLOP/s of what the definition
+// multiplies and adds, and the share of what the machine can do. An algorithm that multiplies less
+// than the definition, as Winograd's, may exceed it. PYNEURO_CONV_ALGO forces one for all rows that
+// it applies to.
 #include "measure.h"
 
 namespace pyneuro::bench {
 namespace {
 
-struct Kind {
-  int64_t window, stride, pad;
-  bool depthwise;
+struct Layer {
+  const char* kind;
+  int64_t batch, size, channels, filters, window, stride, pad, dilation, groups;
 };
 
-struct Arrays { Array x, kernel, y; };
-Arrays arrays_of(const benchmark::State& run, const Kind& kind) {
-  const int64_t n = run.range(0), size = run.range(1), channels = run.range(2);
-  const int64_t filters = kind.depthwise ? channels : run.range(3);
-  const int64_t out = (size + 2 * kind.pad - kind.window) / kind.stride + 1;
-  return {filled({n, size, size, channels}),
-          filled({kind.window, kind.window, kind.depthwise ? 1 : channels, filters}),
-          filled({n, out, out, filters})};
+constexpr Layer kLayers[] = {
+    // Of VGG16: its first layer, then wide and narrow images; of a small network.
+    {"3x3", 4, 224, 3, 64, 3, 1, 1, 1, 1},
+    {"3x3", 4, 112, 64, 128, 3, 1, 1, 1, 1},
+    {"3x3", 4, 56, 256, 256, 3, 1, 1, 1, 1},
+    {"3x3", 4, 28, 512, 512, 3, 1, 1, 1, 1},
+    {"3x3", 4, 14, 512, 512, 3, 1, 1, 1, 1},
+    {"3x3", 128, 14, 32, 64, 3, 1, 1, 1, 1},
+    // Of ResNet50: bottlenecks, the stem, what halves the image.
+    {"1x1", 4, 56, 64, 256, 1, 1, 0, 1, 1},
+    {"1x1", 4, 56, 256, 64, 1, 1, 0, 1, 1},
+    {"1x1", 4, 7, 2048, 512, 1, 1, 0, 1, 1},
+    {"1x1, strides 2", 4, 56, 256, 512, 1, 2, 0, 1, 1},
+    {"3x3, strides 2", 4, 56, 128, 256, 3, 2, 1, 1, 1},
+    {"7x7, strides 2", 4, 224, 3, 64, 7, 2, 3, 1, 1},
+    {"3x3, dilation 2", 4, 28, 256, 256, 3, 1, 2, 2, 1},
+    {"3x3, groups 32", 4, 28, 256, 256, 3, 1, 1, 1, 32},
+    // Of MobileNet.
+    {"depthwise 3x3", 8, 112, 64, 64, 3, 1, 1, 1, 64},
+    {"depthwise 3x3", 8, 28, 256, 256, 3, 1, 1, 1, 256},
+    {"depthwise 3x3", 8, 14, 512, 512, 3, 1, 1, 1, 512},
+    {"depthwise 3x3, strides 2", 8, 56, 128, 128, 3, 2, 1, 1, 128},
+};
+
+/// At the size of this run.
+Layer sized(const Bench& bench, Layer layer) {
+  const bool depthwise = layer.groups == layer.channels;
+  layer.size = bench.sized(layer.size);
+  layer.channels = bench.sized(layer.channels), layer.filters = bench.sized(layer.filters);
+  if (layer.groups > 1) layer.groups = depthwise ? layer.channels : bench.sized(layer.groups);
+  return layer;
 }
 
-template <class Op> Op make_op(const Kind& kind, const Arrays& a) {
+template <class Op> Op op_of(const Layer& l) {
   Op op{};
-  op.strides = {kind.stride, kind.stride};
-  op.dilations = {1, 1};
-  op.padding = {kind.pad, kind.pad, kind.pad, kind.pad};
-  op.groups = kind.depthwise ? a.x.shape()[3] : 1;
+  op.strides = {l.stride, l.stride};
+  op.dilations = {l.dilation, l.dilation};
+  op.padding = {l.pad, l.pad, l.pad, l.pad};
+  op.groups = l.groups;
+  if constexpr (requires { op.size; }) op.size = {l.size, l.size};
   return op;
 }
 
-template <class Op>
-void measure_op(benchmark::State& run, const Arrays& a, const Op& op, const Array& first,
-                const Array& second) {
-  const Array* inputs[] = {&first, &second};
-  const Shape& k = a.kernel.shape();
-  measure(
-      run, 2.0 * double(count(a.y.shape())) * double(k[0] * k[1] * k[2]), "GFLOP/s",
-      [&] { dispatch(op, inputs); }, fma_rate);
+template <class Op> void step(Bench& bench, const Layer& l) {
+  const std::string name =
+      title<Op>(l.kind, ", ", l.channels, "->", l.filters, " at ", l.size, ", batch ", l.batch);
+  bench.row(name, [&] {
+    const int64_t out = (l.size + 2 * l.pad - l.dilation * (l.window - 1) - 1) / l.stride + 1;
+    const int64_t depth = l.channels / l.groups;
+    const Array x = filled({l.batch, l.size, l.size, l.channels});
+    const Array kernel = filled({l.window, l.window, depth, l.filters});
+    const Array y = filled({l.batch, out, out, l.filters});
+    const double operations = 2.0 * double(y.size()) * double(l.window * l.window * depth);
+    auto op = op_of<Op>(l);
+    if constexpr (std::is_same_v<Op, ConvKernelGrad>) op.size = {l.window, l.window};
+    const bool forward = std::is_same_v<Op, Conv>, to_input = std::is_same_v<Op, ConvInputGrad>;
+    return computing(op, {to_input ? y : x, forward || to_input ? kernel : y}, operations);
+  });
 }
-
-void forward(benchmark::State& run, Kind kind) {
-  const Arrays a = arrays_of(run, kind);
-  measure_op(run, a, make_op<Conv>(kind, a), a.x, a.kernel);
-}
-void input_grad(benchmark::State& run, Kind kind) {
-  const Arrays a = arrays_of(run, kind);
-  auto op = make_op<ConvInputGrad>(kind, a);
-  op.size = {run.range(1), run.range(1)};
-  measure_op(run, a, op, a.y, a.kernel);
-}
-void kernel_grad(benchmark::State& run, Kind kind) {
-  const Arrays a = arrays_of(run, kind);
-  auto op = make_op<ConvKernelGrad>(kind, a);
-  op.size = {kind.window, kind.window};
-  measure_op(run, a, op, a.x, a.y);
-}
-
-void named(benchmark::internal::Benchmark* rows) {
-  rows->ArgNames({"n", "size", "in", "out"})->UseManualTime()->Unit(benchmark::kMicrosecond);
-}
-/// A first layer, then layers of a VGG and of a small network.
-void sizes(benchmark::internal::Benchmark* rows) {
-  rows->Args({4, 224, 3, 64})->Args({4, 56, 256, 256})->Args({4, 28, 512, 512});
-  rows->Args({4, 14, 512, 512})->Args({128, 14, 32, 64});
-  named(rows);
-}
-void strided_sizes(benchmark::internal::Benchmark* rows) {
-  rows->Args({4, 56, 128, 256})->Args({4, 224, 3, 32});
-  named(rows);
-}
-void depthwise_sizes(benchmark::internal::Benchmark* rows) {
-  rows->Args({4, 112, 64, 64})->Args({4, 28, 256, 256})->Args({4, 14, 512, 512});
-  named(rows);
-}
-
-constexpr Kind kSquare{3, 1, 1, false}, kStrided{3, 2, 1, false}, kPixel{1, 1, 0, false},
-    kDepthwise{3, 1, 1, true};
-
-BENCHMARK_CAPTURE(forward, conv3x3, kSquare)->Apply(sizes);
-BENCHMARK_CAPTURE(input_grad, conv3x3, kSquare)->Apply(sizes);
-BENCHMARK_CAPTURE(kernel_grad, conv3x3, kSquare)->Apply(sizes);
-BENCHMARK_CAPTURE(forward, conv3x3_stride2, kStrided)->Apply(strided_sizes);
-BENCHMARK_CAPTURE(input_grad, conv3x3_stride2, kStrided)->Apply(strided_sizes);
-BENCHMARK_CAPTURE(kernel_grad, conv3x3_stride2, kStrided)->Apply(strided_sizes);
-BENCHMARK_CAPTURE(forward, conv1x1, kPixel)->Apply(strided_sizes);
-BENCHMARK_CAPTURE(forward, depthwise3x3, kDepthwise)->Apply(depthwise_sizes);
-BENCHMARK_CAPTURE(input_grad, depthwise3x3, kDepthwise)->Apply(depthwise_sizes);
-BENCHMARK_CAPTURE(kernel_grad, depthwise3x3, kDepthwise)->Apply(depthwise_sizes);
 
 }  // namespace
+
+void conv_rows(Bench& bench) {
+  for (const Layer& layer : kLayers) {
+    const Layer l = sized(bench, layer);
+    step<Conv>(bench, l);
+    step<ConvInputGrad>(bench, l);
+    step<ConvKernelGrad>(bench, l);
+  }
+}
+
 }  // namespace pyneuro::bench

@@ -1,44 +1,43 @@
 // Matrix products through dispatch: GFLOP/s, and the share of the multiply-adds that the machine
-// can do. Sizes are m, n, k: C[m, n] = A[m, k] B[k, n].
+// can do; with a vector, GB/s and the share of what it reads. Sizes are m, n, k:
+// C[m, n] = A[m, k] B[k, n].
 #include "measure.h"
 
 namespace pyneuro::bench {
 namespace {
 
-void product(benchmark::State& run, DType dtype, Matmul op) {
-  const int64_t m = run.range(0), n = run.range(1), k = run.range(2);
-  const Array a = filled(op.transpose_a ? Shape{k, m} : Shape{m, k}, dtype);
-  const Array b = filled(op.transpose_b ? Shape{n, k} : Shape{k, n}, dtype);
-  const Array* inputs[] = {&a, &b};
-  measure(
-      run, 2.0 * double(m) * double(n) * double(k), "GFLOP/s", [&] { dispatch(op, inputs); },
-      fma_rate);
-}
+struct Size { int64_t m, n, k; };
 
 /// Cubes, then what networks make of a product: few rows, few columns, a vector.
-void sizes(benchmark::internal::Benchmark* rows) {
-  for (const int64_t n : {128, 192, 256, 384, 512, 768, 1024, 1536, 2048}) rows->Args({n, n, n});
-  rows->Args({32, 512, 784})->Args({32, 128, 784})->Args({32, 10, 128})->Args({256, 4096, 4096});
-  rows->Args({1, 4096, 4096})->Args({4096, 1, 4096})->Args({4096, 64, 64})->Args({64, 64, 16384});
-  rows->ArgNames({"m", "n", "k"})->UseManualTime()->Unit(benchmark::kMicrosecond);
-}
+constexpr Size kAll[] = {
+    {128, 128, 128}, {192, 192, 192},    {256, 256, 256},    {384, 384, 384},    {512, 512, 512},
+    {768, 768, 768}, {1024, 1024, 1024}, {1536, 1536, 1536}, {2048, 2048, 2048}, {32, 512, 784},
+    {32, 128, 784},  {32, 10, 128},      {256, 4096, 4096},  {1, 4096, 4096},    {4096, 1, 4096},
+    {4096, 64, 64},  {64, 64, 16384}};
+/// The products of a dense layer besides its result: its input's gradient, its weights' gradient.
+constexpr Size kDense[] = {{512, 512, 512}, {1024, 1024, 1024}, {32, 784, 128}};
+constexpr Size kFew[] = {{256, 256, 256}, {1024, 1024, 1024}, {32, 512, 784}};
 
-/// The three products of a dense layer: forward, its input's gradient, its weights' gradient.
-void dense_sizes(benchmark::internal::Benchmark* rows) {
-  rows->Args({512, 512, 512})->Args({1024, 1024, 1024})->Args({32, 784, 128});
-  rows->ArgNames({"m", "n", "k"})->UseManualTime()->Unit(benchmark::kMicrosecond);
+void product(Bench& bench, const char* kind, DType dtype, Matmul op, std::span<const Size> sizes) {
+  for (const Size& size : sizes) {
+    const int64_t m = bench.sized(size.m), n = bench.sized(size.n), k = bench.sized(size.k);
+    bench.row(title<Matmul>(kind, ", ", by({m, n, k})), [&] {
+      const Array a = filled(op.transpose_a ? Shape{k, m} : Shape{m, k}, dtype);
+      const Array b = filled(op.transpose_b ? Shape{n, k} : Shape{k, n}, dtype);
+      if (m == 1 || n == 1) return moving(op, {a, b});
+      return computing(op, {a, b}, 2.0 * double(m) * double(n) * double(k));
+    });
+  }
 }
-void few_sizes(benchmark::internal::Benchmark* rows) {
-  for (const int64_t n : {256, 1024}) rows->Args({n, n, n});
-  rows->Args({32, 512, 784});
-  rows->ArgNames({"m", "n", "k"})->UseManualTime()->Unit(benchmark::kMicrosecond);
-}
-
-BENCHMARK_CAPTURE(product, float32, DType::Float32, Matmul{false, false})->Apply(sizes);
-BENCHMARK_CAPTURE(product, float32_at, DType::Float32, Matmul{true, false})->Apply(dense_sizes);
-BENCHMARK_CAPTURE(product, float32_bt, DType::Float32, Matmul{false, true})->Apply(dense_sizes);
-BENCHMARK_CAPTURE(product, float64, DType::Float64, Matmul{false, false})->Apply(few_sizes);
-BENCHMARK_CAPTURE(product, bfloat16, DType::BFloat16, Matmul{false, false})->Apply(few_sizes);
 
 }  // namespace
+
+void gemm_rows(Bench& bench) {
+  product(bench, "float32", DType::Float32, {false, false}, kAll);
+  product(bench, "float32, A transposed", DType::Float32, {true, false}, kDense);
+  product(bench, "float32, B transposed", DType::Float32, {false, true}, kDense);
+  product(bench, "float64", DType::Float64, {false, false}, kFew);
+  product(bench, "bfloat16", DType::BFloat16, {false, false}, kFew);
+}
+
 }  // namespace pyneuro::bench

@@ -1,5 +1,5 @@
 // What an op costs beyond its arithmetic: dispatched one by one, and replayed from a recorded list.
-// "median_ns" is for one op, in the step of a network for the whole step.
+// The time given is for one op, or for the whole step of a network.
 #include "measure.h"
 #include "plan/executor.h"
 #include "plan/recorder.h"
@@ -7,44 +7,12 @@
 namespace pyneuro::bench {
 namespace {
 
-void dispatch_add(benchmark::State& run) {
-  const Array x = filled({4, 4}), y = filled({4, 4});
-  const Array* inputs[] = {&x, &y};
-  const Binary<formulas::Add> op;
-  constexpr int kCalls = 100;
-  measure_parts(run, kCalls, [&] {
-    for (int i = 0; i < kCalls; ++i) dispatch(op, inputs);
-  });
-}
-
-void dispatch_matmul(benchmark::State& run) {
-  const Array x = filled({4, 4}), y = filled({4, 4});
-  const Array* inputs[] = {&x, &y};
-  const Matmul op{false, false};
-  constexpr int kCalls = 100;
-  measure_parts(run, kCalls, [&] {
-    for (int i = 0; i < kCalls; ++i) dispatch(op, inputs);
-  });
-}
-
 /// Records what `step` does with `inputs`, ready to be replayed.
 template <class Step> Executor recorded(std::span<const Array> inputs, Step step) {
   Recorder recorder(inputs, true);
   recorder.start();
   const Array result = step(inputs);
   return Executor(recorder.finish({&result, 1}));
-}
-
-/// A chain of additions on 4 x 4: all cost, no work.
-void replay_chain(benchmark::State& run) {
-  const Array inputs[] = {filled({4, 4})};
-  const int64_t steps = run.range(0);
-  Executor plan = recorded(inputs, [steps](std::span<const Array> given) {
-    Array x = given[0];
-    for (int64_t i = 0; i < steps; ++i) x = pyneuro::run(Binary<formulas::Add>{}, {x, given[0]});
-    return x;
-  });
-  measure_parts(run, steps, [&] { plan.replay(inputs); });
 }
 
 /// A training step of a perceptron, written as the ops that a tape would run.
@@ -85,46 +53,76 @@ class Perceptron {
 
   static Reduce<reductions::Sum> sum_of_rows() { return {Axes{0}, false}; }
 
-  /// At a rate of zero: the work is the same, and no number ever becomes small enough to be slow.
   void update(std::initializer_list<const Array*> gradients) const {
-    std::vector<const Array*> inputs{&rate_, &count_};
+    std::vector<const Array*> inputs;
+    for (const Array& number : numbers_) inputs.push_back(&number);
     const Weights* const all[] = {&weights_1_, &bias_1_, &weights_2_, &bias_2_};
     for (const Weights* w : all) inputs.push_back(&w->value);
     inputs.insert(inputs.end(), gradients);
     for (const Weights* w : all) inputs.push_back(&w->mean);
     for (const Weights* w : all) inputs.push_back(&w->square);
-    dispatch(AdamUpdate{0.9, 0.999, 1e-7, false}, inputs);
+    dispatch(with_defaults<AdamUpdate>(), inputs);
   }
 
-  Array rate_ = run(Full{{}, 0.0, DType::Float32}, {});
-  Array count_ = run(Full{{}, 1.0, DType::Float32}, {});
+  std::vector<Array> numbers_ = numbers_of_step(AdamUpdate::signature);
   Array gradient_;
   Weights weights_1_, bias_1_, weights_2_, bias_2_;
 };
 
 struct Mnist {
   Perceptron network{32, 784, 128, 10};
-  Array inputs[2] = {filled({32, 784}), run(Full{{32}, 3, DType::Int32}, {})};
+  std::vector<Array> inputs{filled({32, 784}), run(Full{{32}, 3, DType::Int32}, {})};
 };
 
-void dispatch_perceptron(benchmark::State& run) {
-  const Mnist mnist;
-  measure_parts(run, 1, [&] { mnist.network.step(mnist.inputs[0], mnist.inputs[1]); });
+constexpr int64_t kCalls = 100;
+
+/// A small op, called often: all cost, no work.
+Work small(OpRef op) {
+  const Work one = computing(op, {filled({4, 4}), filled({4, 4})}, 0);
+  return {[call = one.call] {
+            for (int64_t i = 0; i < kCalls; ++i) call();
+          },
+          0,
+          "",
+          {},
+          kCalls};
 }
 
-void replay_perceptron(benchmark::State& run) {
-  const Mnist mnist;
-  Executor plan = recorded(mnist.inputs, [&](std::span<const Array> given) {
-    return mnist.network.step(given[0], given[1]);
-  });
-  measure_parts(run, 1, [&] { plan.replay(mnist.inputs); });
+Work replayed(Executor* plan, std::vector<Array> inputs, int64_t parts) {
+  return {[plan = std::shared_ptr<Executor>(plan), inputs = std::move(inputs)] {
+            plan->replay(inputs);
+          },
+          0,
+          "",
+          {},
+          parts};
 }
-
-BENCHMARK(dispatch_add)->UseManualTime();
-BENCHMARK(dispatch_matmul)->UseManualTime();
-BENCHMARK(replay_chain)->ArgName("ops")->Arg(1)->Arg(10)->Arg(100)->UseManualTime();
-BENCHMARK(dispatch_perceptron)->UseManualTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(replay_perceptron)->UseManualTime()->Unit(benchmark::kMicrosecond);
 
 }  // namespace
+
+void plan_rows(Bench& bench) {
+  bench.row("an op's cost, add, 4 x 4", [] { return small(Binary<formulas::Add>{}); });
+  bench.row("an op's cost, matmul, 4 x 4", [] { return small(Matmul{}); });
+  for (const int64_t steps : {1, 10, 100})
+    bench.row(join("an op's cost, add, 4 x 4, replayed, ", steps, " of them"), [steps] {
+      const std::vector<Array> inputs{filled({4, 4})};
+      auto* plan = new Executor(recorded(inputs, [steps](std::span<const Array> given) {
+        Array x = given[0];
+        for (int64_t i = 0; i < steps; ++i) x = run(Binary<formulas::Add>{}, {x, given[0]});
+        return x;
+      }));
+      return replayed(plan, inputs, steps);
+    });
+  const auto mnist = std::make_shared<Mnist>();
+  bench.row("a training step of an MLP 784-128-10, dispatched", [&] {
+    return Work{[mnist] { mnist->network.step(mnist->inputs[0], mnist->inputs[1]); }, 0, "", {}};
+  });
+  bench.row("a training step of an MLP 784-128-10, replayed", [&] {
+    auto* plan = new Executor(recorded(mnist->inputs, [mnist](std::span<const Array> given) {
+      return mnist->network.step(given[0], given[1]);
+    }));
+    return replayed(plan, mnist->inputs, 1);
+  });
+}
+
 }  // namespace pyneuro::bench

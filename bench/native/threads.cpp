@@ -1,6 +1,6 @@
 // Fork and join: what a loop costs beyond its longest task, one task to a thread. Right after
 // another loop, inside a hold, and after a pause in which workers go on spinning or fall asleep.
-// "median_ns" is that cost; "alone_ns" is the loop's task, run without a team.
+// The time given is that cost.
 #include <thread>
 
 #include "measure.h"
@@ -17,7 +17,7 @@ void task(void*, int64_t) {
   float x = 1.0F;
   for (int i = 0; i < kLinks; ++i) {
     x *= 1.0001F;
-    benchmark::DoNotOptimize(x);
+    keep(x);
   }
 }
 
@@ -27,41 +27,30 @@ double alone() {
   return median(times);
 }
 
-template <class Pause> void fork_and_join(benchmark::State& run, Pause pause) {
-  const double least = alone();
-  std::vector<double> times;
-  for (auto _ : run) {
-    pause();
-    times.push_back(seconds([] { parallel_for(num_threads(), task, nullptr); }));
-    run.SetIterationTime(times.back());
-  }
-  run.counters["median_ns"] = (median(times) - least) * 1e9;
-  run.counters["alone_ns"] = least * 1e9;
+/// A sample is the median of `loops` loops, each after a pause, less the task's own time.
+template <class Pause> void fork_and_join(Bench& bench, const char* when, int loops, Pause pause) {
+  bench.timed(join("a loop's cost, ", when), [&] {
+    const double least = alone();
+    std::vector<double> times;
+    for (int i = 0; i < loops; ++i) {
+      pause();
+      times.push_back(seconds([] { parallel_for(num_threads(), task, nullptr); }));
+    }
+    return median(times) - least;
+  });
 }
-
-void fork_join(benchmark::State& run) {
-  fork_and_join(run, [] {});
-}
-
-void fork_join_held(benchmark::State& run) {
-  const TeamHold hold;
-  fork_and_join(run, [] {});
-}
-
-void fork_join_after(benchmark::State& run) {
-  const std::chrono::microseconds pause(run.range(0));
-  fork_and_join(run, [pause] { std::this_thread::sleep_for(pause); });
-}
-
-BENCHMARK(fork_join)->UseManualTime();
-BENCHMARK(fork_join_held)->UseManualTime();
-BENCHMARK(fork_join_after)
-    ->ArgName("us")
-    ->Arg(20)
-    ->Arg(500)
-    ->Arg(5000)
-    ->Iterations(300)
-    ->UseManualTime();
 
 }  // namespace
+
+void thread_rows(Bench& bench) {
+  fork_and_join(bench, "right after another", 300, [] {});
+  {
+    const TeamHold hold;
+    fork_and_join(bench, "inside a hold", 300, [] {});
+  }
+  for (const int us : {20, 500, 5000})
+    fork_and_join(bench, join("after ", us, " us").c_str(), 30,
+                  [us] { std::this_thread::sleep_for(std::chrono::microseconds(us)); });
+}
+
 }  // namespace pyneuro::bench

@@ -10,7 +10,6 @@ VGG16's, as float64 is slow; `--size 224 --batch 4` has all of them.
 from __future__ import annotations
 
 import argparse
-import json
 from types import ModuleType
 
 import convolutions
@@ -55,6 +54,7 @@ def main() -> None:
 
     options = harness.start(__doc__.splitlines()[0], add)
     torch = sweep.torch_of(options)
+    about = harness.introduce(options, ["torch"])
     part = 16 if options.reduced else 1
     worst = {by: [0.0] * len(WHAT) for by in ("pyneuro", "torch")}
     lines = []
@@ -74,8 +74,7 @@ def main() -> None:
             lines.append({"layer": shape.name, "by": by} | dict(zip(WHAT, errors, strict=True)))
     for by, errors in worst.items():
         print(f"| the largest | {by} | {' | '.join(f'{error:.2e}' for error in errors)} |")
-    if options.json is not None:
-        options.json.write_text(json.dumps(lines, indent=1))
+    harness.write_json(options, about, layers=lines)
 
 
 if __name__ == "__main__":

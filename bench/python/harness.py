@@ -246,8 +246,8 @@ def _count_for(timer: timeit.Timer, seconds: float) -> int:
         count *= 4
 
 
-def run(rows: Iterable[Row], options: argparse.Namespace, peers: dict[str, ModuleType]) -> None:
-    """Measure rows one after the other, print each as it is done, and write all of them as JSON."""
+def introduce(options: argparse.Namespace, peers: Iterable[str]) -> dict[str, Any]:
+    """Say on what is measured, and how."""
     versions = {"pyneuro": device.version()} | {
         name: importlib.metadata.version(name) for name in peers
     }
@@ -269,7 +269,21 @@ def run(rows: Iterable[Row], options: argparse.Namespace, peers: dict[str, Modul
             "This machine is busy: threads wait for cores, those of some frameworks far longer "
             "than those of others."
         )
-    print()
+    print(flush=True)
+    return about
+
+
+def write_json(options: argparse.Namespace, about: dict[str, Any], **found: Any) -> None:
+    """Where a file was asked for; with the load at the end."""
+    about["load after"] = os.getloadavg()[0]
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps({"about": about, **found}, indent=1))
+
+
+def run(rows: Iterable[Row], options: argparse.Namespace, peers: dict[str, ModuleType]) -> None:
+    """Measure rows one after the other, print each as it is done, and write all of them as JSON."""
+    about = introduce(options, peers)
     print(_line("work", "by", "median", "spread", "rate", "pyneuro is faster"))
     print(_line("---", "---", "--:", "--:", "--:", "--:"), flush=True)
     done: list[tuple[Row, list[Measured]]] = []
@@ -291,12 +305,9 @@ def run(rows: Iterable[Row], options: argparse.Namespace, peers: dict[str, Modul
         for summary in summaries:
             numbers = "{number} | {sum:.2f}x | {mean:.2f}x | {least:.2f}x: {least of}"
             print(f"| {summary['rows']} | {numbers.format_map(summary)} |")
-    about["load after"] = os.getloadavg()[0]
+    rows_json = [_as_json(row, measured) for row, measured in done]
+    write_json(options, about, rows=rows_json, groups=summaries)
     print(f"\nload before {about['load before']:.1f}, after {about['load after']:.1f}")
-    if options.json is not None:
-        rows_json = [_as_json(row, measured) for row, measured in done]
-        text = json.dumps({"about": about, "rows": rows_json, "groups": summaries}, indent=1)
-        options.json.write_text(text)
 
 
 # ---- text and JSON ------------------------------------------------------------------------------

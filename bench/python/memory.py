@@ -65,6 +65,7 @@ def main() -> None:
         parser.add_argument("--steps", type=int, default=5, help="%(default)s")
 
     options = harness.start(__doc__.splitlines()[0], add)
+    about = harness.introduce(options, [])
     found = []
     print(f"| {options.network}, batch {options.batch}, MB | {' | '.join(FIELDS)} |")
     print("| --- | --: | --: | --: |")
@@ -85,8 +86,7 @@ def main() -> None:
         figures = json.loads(done.stdout)
         print(f"| {label} | {' | '.join(f'{figures[f]:.0f}' for f in FIELDS)} |", flush=True)
         found.append({"by": label} | figures)
-    if options.json is not None:
-        options.json.write_text(json.dumps(found, indent=1))
+    harness.write_json(options, about, network=options.network, batch=options.batch, peaks=found)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ What counts is the geometric mean of the ratios and their 5th percentile.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 from collections.abc import Iterator
@@ -46,6 +45,7 @@ def product(torch: ModuleType, m: int, k: int, n: int) -> Row:
 
 def sweep(rows: Iterator[Row], options: argparse.Namespace) -> None:
     """Measure rows beside the fastest of their peers, those that lose again; print the figures."""
+    about = harness.introduce(options, ["torch"])
     found: list[tuple[float, str, list[Measured]]] = []
     for row in rows:
         harness.check_agreement(row)
@@ -60,12 +60,11 @@ def sweep(rows: Iterator[Row], options: argparse.Namespace) -> None:
     for ratio, name, _ in sorted(found, key=lambda entry: entry[0])[:10]:
         print(f"{ratio:5.2f}x  {name}")
     print(summary([ratio for ratio, _, _ in found]))
-    if options.json is not None:
-        entries = [
-            {"name": name, "ratio": ratio, "seconds": {m.label: m.samples for m in measured}}
-            for ratio, name, measured in found
-        ]
-        options.json.write_text(json.dumps(entries, indent=1))
+    entries = [
+        {"name": name, "ratio": ratio, "seconds": {m.label: m.samples for m in measured}}
+        for ratio, name, measured in found
+    ]
+    harness.write_json(options, about, sizes=entries)
 
 
 def summary(ratios: list[float]) -> str:
