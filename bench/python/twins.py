@@ -111,7 +111,11 @@ def _side(label: str, work: Callable[[], Any], digest: Callable[[Any], list[Any]
 def our_side(twins: Twins, given: list[Given], start: Given | None) -> Side:
     def put(g: Given) -> Any:
         tracked = start is not None and g.tracked
-        return pyneuro.Variable(g.values) if tracked else pyneuro.ops.convert_to_tensor(g.values)
+        if tracked and g.layout in ("kernel", "depthwise"):  # a weight, and what is kept for it
+            return pyneuro.Variable(g.values)
+        x = pyneuro.ops.convert_to_tensor(g.values)
+        x.requires_grad = tracked
+        return x
 
     arguments = [put(g) for g in given]
     tracked = [x for x, g in zip(arguments, given, strict=True) if g.tracked]

@@ -11,6 +11,7 @@ namespace pyneuro {
 namespace {
 
 constexpr int64_t kTaskBytes = 4 * kSlice;
+constexpr int64_t kAheadBytes = 2048;  // of rows that are fetched while others are copied
 
 /// Sizes before, along and after an axis.
 struct Around { int64_t outer = 1, n = 1, inner = 1; };
@@ -22,12 +23,30 @@ Around around(const Shape& shape, int64_t axis) {
   return a;
 }
 
+/// to[i] = index i counted from 0; false if one of them is outside of the axis.
+template <class I> bool count_from_start(const I* from, int64_t count, int64_t n, int64_t* to) {
+  bool inside = true;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t index = from[i];
+    inside &= (index >= -n) & (index < n);
+    to[i] = index + (index < 0 ? n : 0);
+  }
+  return inside;
+}
+
 /// to[i] = index i counted from 0, or -1 after a fail.
 void resolve(Context& ctx, const char* op, const View& indices, int64_t axis, int64_t n,
              int64_t* to) {
   const int64_t count = indices.size();
   ctx.parallel_for(ceil_div(count, kSlice), [&](int64_t task) {
-    for (int64_t i = task * kSlice; i < smaller(count, (task + 1) * kSlice); ++i) {
+    const int64_t begin = task * kSlice, end = smaller(count, begin + kSlice);
+    if (indices.dtype == DType::Int64 &&
+        count_from_start(indices.as<const int64_t>() + begin, end - begin, n, to + begin))
+      return;
+    if (indices.dtype == DType::Int32 &&
+        count_from_start(indices.as<const int32_t>() + begin, end - begin, n, to + begin))
+      return;
+    for (int64_t i = begin; i < end; ++i) {
       const int64_t index = read_integer(indices, i);
       if (index >= -n && index < n) {
         to[i] = index < 0 ? index + n : index;
@@ -65,7 +84,12 @@ void gather_rows(char* to, const char* from, const int64_t* positions, int64_t c
       case 4: return typed(uint32_t{});
       case 8: return typed(uint64_t{});
     }
+  // Rows lie anywhere, and no hardware can tell where the next one does.
+  const int64_t ahead = ceil_div(kAheadBytes, bytes);
   for (int64_t i = 0; i < count; ++i, to += pitch) {
+    if (i + ahead < count && positions[i + ahead] >= 0)
+      for (int64_t b = 0; b < smaller(bytes, kAheadBytes); b += 64)
+        __builtin_prefetch(from + positions[i + ahead] * pitch + b);
     if (positions[i] < 0)
       std::memset(to, 0, static_cast<size_t>(bytes));
     else

@@ -100,7 +100,7 @@ template <class T, int kChains, class F>
   return hsum(sum[0]);
 }
 
-/// The largest of a row, NaN if there is one.
+/// The largest number of a row; NaN shows in the sum of exponentials that follows.
 template <class T> T row_max(LineSource<T>& x, int64_t first, int64_t n) {
   using V = simd::Vec<T>;
   V most[2] = {V(-std::numeric_limits<T>::infinity()), V(-std::numeric_limits<T>::infinity())};
@@ -109,19 +109,18 @@ template <class T> T row_max(LineSource<T>& x, int64_t first, int64_t n) {
     const T* p = x.line(first + at, m);
     int64_t i = 0;
     for (; i + 2 * V::kCount <= m; i += 2 * V::kCount) {
-      most[0] = maximum(most[0], simd::load(p + i));
-      most[1] = maximum(most[1], simd::load(p + i + V::kCount));
+      most[0] = max(simd::load(p + i), most[0]);
+      most[1] = max(simd::load(p + i + V::kCount), most[1]);
     }
     for (; i < m; i += V::kCount) {
       const int lanes = static_cast<int>(smaller(V::kCount, m - i));
-      most[0] =
-          maximum(most[0], select(simd::first_n<T>(lanes), simd::load(p + i, lanes), most[0]));
+      most[0] = max(select(simd::first_n<T>(lanes), simd::load(p + i, lanes), most[0]), most[0]);
     }
   }
-  return hmax(maximum(most[0], most[1]));
+  return hmax(max(most[0], most[1]));
 }
 
-/// The sum of exp(x - shift) over a row.
+/// The sum of exp(x - shift) over a row, none of it above shift.
 template <class T> T row_exp_sum(LineSource<T>& x, int64_t first, int64_t n, T shift) {
   using V = simd::Vec<T>;
   T sum = 0;
@@ -129,7 +128,7 @@ template <class T> T row_exp_sum(LineSource<T>& x, int64_t first, int64_t n, T s
     const int64_t m = smaller(kLine, n - at);
     const T* p = x.line(first + at, m);
     sum += sum_vectors<T, 1>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-      return exp(load_some(p + i, lanes) - V(shift));
+      return exp_flushed(load_some(p + i, lanes) - V(shift));
     });
   }
   return sum;

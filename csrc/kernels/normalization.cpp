@@ -108,6 +108,8 @@ template <class T> void normalize_lines(Context& ctx, const Norm& norm, In in, O
 //   dx = (h - mean(h) - n mean(h n)) / sqrt(variance + epsilon), without mean(h) for rms;
 //   dgamma = sum(g n) and dbeta = sum(g) over all lines of a group: blocks of lines add theirs up
 //   in scratch, [block][2][channels], and blocks are added in order.
+//
+// Two lines pass together, so that what they add to is read and written half as often.
 
 /// Lines to a block: enough to be worth a task, not so few that their sums are as large as x.
 int64_t lines_of_block(const Lines& lines) {
@@ -116,58 +118,77 @@ int64_t lines_of_block(const Lines& lines) {
   return smaller(128, larger(larger(1, worth), ceil_div(outer, 16))) * lines.groups;
 }
 
+/// Elements from the sums of one kind to the next: no power of two, which would let the blocks'
+/// sums of a channel compete for the same places of a cache.
+template <class T> int64_t sums_pitch(const Norm& norm) {
+  constexpr int64_t kCacheLine = 64 / sizeof(T);
+  return (ceil_div(norm.channels, kCacheLine) | 1) * kCacheLine;
+}
+
+/// A line on its way: dx = h scale + (x - mean) slope + shift.
 template <class T> struct LineGrad {
-  const T* gamma;  // of the line's group
-  T *dgamma, *dbeta;
-  T mean, scale;
-  bool rms;
+  int64_t first;  // its first element
+  T mean, scale, slope, shift;
 };
 
+/// The first pass over a line: slope and shift from the sums of h and h (x - mean).
 template <class T, bool kGamma>
-void line_grad(LineSource<T>& x, LineSource<T>& g, LineSink<T>& dx, int64_t first, int64_t n,
-               const LineGrad<T>& line) {
+void measure_line(LineSource<T>& x, LineSource<T>& g, int64_t n, const T* gamma, bool rms,
+                  LineGrad<T>& line) {
   using V = Vec<T>;
-  const V mean(line.mean), scale(line.scale);
-  T sum_h = 0, sum_hn = 0;
+  const V mean(line.mean);
+  T sum_h = 0, sum_hd = 0;
   for (int64_t at = 0; at < n; at += kLine) {
     const int64_t m = smaller(kLine, n - at);
-    const T *px = x.line(first + at, m), *pg = g.line(first + at, m);
-    T *dgamma = line.dgamma + at, *dbeta = line.dbeta + at;
-    V h_sum(0), hn_sum(0);
-    const auto step = [&](int64_t i, int lanes) __attribute__((always_inline)) {
-      const V normal = (load_some(px + i, lanes) - mean) * scale, grad = load_some(pg + i, lanes);
-      const V gn = grad * normal;
-      store_some(dgamma + i, load_some(dgamma + i, lanes) + gn, lanes);
-      store_some(dbeta + i, load_some(dbeta + i, lanes) + grad, lanes);
-      V h = grad, hn = gn;
-      if constexpr (kGamma) {
-        const V factor = load_some(line.gamma + at + i, lanes);
-        h = h * factor, hn = hn * factor;
-      }
-      if (lanes < V::kCount) {
-        const auto there = simd::first_n<T>(lanes);
-        h = select(there, h, V(0)), hn = select(there, hn, V(0));
-      }
-      h_sum += h, hn_sum += hn;
-    };
-    for_vectors<T>(m, step);
-    sum_h += hsum(h_sum), sum_hn += hsum(hn_sum);
-  }
-  const V drift(line.rms ? T(0) : sum_h / static_cast<T>(n));
-  const V pull(sum_hn / static_cast<T>(n));
-  for (int64_t at = 0; at < n; at += kLine) {
-    const int64_t m = smaller(kLine, n - at);
-    const T *px = x.line(first + at, m), *pg = g.line(first + at, m);
-    T* to = dx.line(first + at);
-    for_vectors<T>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-      __builtin_prefetch(px + n + i);
-      __builtin_prefetch(pg + n + i);
-      const V normal = (load_some(px + i, lanes) - mean) * scale;
+    const T *px = x.line(line.first + at, m), *pg = g.line(line.first + at, m);
+    V h_sum[2] = {V(0), V(0)}, hd_sum[2] = {V(0), V(0)};
+    const auto step = [&](int64_t i, int lanes, int chain) __attribute__((always_inline)) {
       V h = load_some(pg + i, lanes);
-      if constexpr (kGamma) h = h * load_some(line.gamma + at + i, lanes);
-      store_some(to + i, (h - drift - normal * pull) * scale, lanes);
+      if constexpr (kGamma) h = h * load_some(gamma + at + i, lanes);
+      V hd = h * (load_some(px + i, lanes) - mean);
+      if (lanes < V::kCount) hd = select(simd::first_n<T>(lanes), hd, V(0));
+      h_sum[chain] += h, hd_sum[chain] += hd;
+    };
+    int64_t i = 0;
+    for (; i + 2 * V::kCount <= m; i += 2 * V::kCount)
+      step(i, V::kCount, 0), step(i + V::kCount, V::kCount, 1);
+    for_vectors<T>(
+        m - i, [&](int64_t j, int lanes) __attribute__((always_inline)) { step(i + j, lanes, 0); });
+    sum_h += hsum(h_sum[0] + h_sum[1]), sum_hd += hsum(hd_sum[0] + hd_sum[1]);
+  }
+  const T scale = line.scale, count = static_cast<T>(n);
+  line.slope = -scale * scale * (scale * sum_hd / count);
+  line.shift = rms ? T(0) : -scale * (sum_h / count);
+}
+
+/// The second pass over kLines lines of one group: dx, and what they add to dgamma and dbeta.
+template <class T, bool kGamma, int kLines>
+void finish_lines(LineSource<T>* x, LineSource<T>* g, LineSink<T>* dx, int64_t n, const T* gamma,
+                  const LineGrad<T>* lines, T* dgamma, T* dbeta) {
+  using V = Vec<T>;
+  for (int64_t at = 0; at < n; at += kLine) {
+    const int64_t m = smaller(kLine, n - at);
+    const T *px[kLines], *pg[kLines];
+    T* to[kLines];
+    for (int k = 0; k < kLines; ++k) {
+      px[k] = x[k].line(lines[k].first + at, m), pg[k] = g[k].line(lines[k].first + at, m);
+      to[k] = dx[k].line(lines[k].first + at);
+    }
+    for_vectors<T>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+      V gn = load_some(dgamma + at + i, lanes), total = load_some(dbeta + at + i, lanes), factor;
+      if constexpr (kGamma) factor = load_some(gamma + at + i, lanes);
+      for (int k = 0; k < kLines; ++k) {
+        const V grad = load_some(pg[k] + i, lanes);
+        const V d = load_some(px[k] + i, lanes) - V(lines[k].mean);
+        gn += grad * d * V(lines[k].scale), total += grad;
+        V h = grad;
+        if constexpr (kGamma) h = h * factor;
+        store_some(to[k] + i, h * V(lines[k].scale) + (d * V(lines[k].slope) + V(lines[k].shift)),
+                   lanes);
+      }
+      store_some(dgamma + at + i, gn, lanes), store_some(dbeta + at + i, total, lanes);
     });
-    dx.flush(first + at, m);
+    for (int k = 0; k < kLines; ++k) dx[k].flush(lines[k].first + at, m);
   }
 }
 
@@ -191,28 +212,47 @@ void add_blocks(Context& ctx, const T* from, int64_t blocks, int64_t pitch, T* t
   });
 }
 
+/// Lines [begin, end): dx, and what they add to a block's dgamma and dbeta.
+template <class T, bool kGamma>
+void grad_of_block(const Norm& norm, In in, Out out, int64_t begin, int64_t end, T* dgamma,
+                   T* dbeta) {
+  const Lines all(norm);
+  const T *means = in[1].as<const T>(), *variances = in[2].as<const T>();
+  LineSource<T> x[2] = {LineSource<T>(in[0]), LineSource<T>(in[0])};
+  LineSource<T> g[2] = {LineSource<T>(in[3]), LineSource<T>(in[3])};
+  LineSink<T> dx[2] = {LineSink<T>(out[0]), LineSink<T>(out[0])};
+  const auto finish = [&](int64_t l, auto count) {
+    const int64_t channel = l % all.groups * all.n;
+    const T* gamma = kGamma ? in[4].as<const T>() + channel : nullptr;
+    LineGrad<T> lines[count()];
+    for (int k = 0; k < count(); ++k) {
+      lines[k] = {(l + k) * all.n, means[l + k], reciprocal_root(variances[l + k], norm.epsilon), 0,
+                  0};
+      measure_line<T, kGamma>(x[k], g[k], all.n, gamma, norm.rms, lines[k]);
+    }
+    finish_lines<T, kGamma, count()>(x, g, dx, all.n, gamma, lines, dgamma + channel,
+                                     dbeta + channel);
+  };
+  int64_t l = begin;
+  if (all.groups == 1)
+    for (; l + 2 <= end; l += 2) finish(l, std::integral_constant<int, 2>());
+  for (; l < end; ++l) finish(l, std::integral_constant<int, 1>());
+}
+
 template <class T> void normalize_lines_grad(Context& ctx, const Norm& norm, In in, Out out) {
   const Lines lines(norm);
-  const T *means = in[1].as<const T>(), *variances = in[2].as<const T>(), *gamma = given<T>(in, 4);
-  const auto run = gamma != nullptr ? line_grad<T, true> : line_grad<T, false>;
+  const auto run = in.has(4) ? grad_of_block<T, true> : grad_of_block<T, false>;
   T* sums = static_cast<T*>(ctx.scratch());
   const int64_t per_block = lines_of_block(lines), blocks = ceil_div(lines.count, per_block);
+  const int64_t pitch = sums_pitch<T>(norm);
   ctx.parallel_for(blocks, [&](int64_t block) {
-    LineSource<T> x(in[0]), g(in[3]);
-    LineSink<T> dx(out[0]);
-    T* own = sums + block * 2 * norm.channels;
-    for (int64_t c = 0; c < 2 * norm.channels; ++c) own[c] = 0;
+    T* own = sums + block * 2 * pitch;
+    for (int64_t c = 0; c < 2 * pitch; ++c) own[c] = 0;
     const int64_t begin = block * per_block;
-    for (int64_t l = begin; l < smaller(lines.count, begin + per_block); ++l) {
-      const int64_t channel = l % lines.groups * lines.n;
-      run(x, g, dx, l * lines.n, lines.n,
-          {gamma == nullptr ? nullptr : gamma + channel, own + channel,
-           own + norm.channels + channel, means[l], reciprocal_root(variances[l], norm.epsilon),
-           norm.rms});
-    }
+    run(norm, in, out, begin, smaller(lines.count, begin + per_block), own, own + pitch);
   });
-  add_blocks(ctx, sums, blocks, 2 * norm.channels, out[1].as<T>(), norm.channels);
-  add_blocks(ctx, sums + norm.channels, blocks, 2 * norm.channels, out[2].as<T>(), norm.channels);
+  add_blocks(ctx, sums, blocks, 2 * pitch, out[1].as<T>(), norm.channels);
+  add_blocks(ctx, sums + pitch, blocks, 2 * pitch, out[2].as<T>(), norm.channels);
 }
 
 // ---- the rows of the table ----------------------------------------------------------------------
@@ -251,7 +291,9 @@ size_t scratch_normalize_grad(const NormalizeGrad& op, In in, Out) noexcept {
   if (!side_by_side(norm)) return columns_scratch(norm, in[0].dtype);
   const Lines lines(norm);
   const int64_t blocks = ceil_div(lines.count, lines_of_block(lines));
-  return static_cast<size_t>(blocks * 2 * norm.channels) * size_of(compute_dtype(in[0].dtype));
+  if (in[0].dtype == DType::Float64)
+    return static_cast<size_t>(blocks * 2 * sums_pitch<double>(norm)) * sizeof(double);
+  return static_cast<size_t>(blocks * 2 * sums_pitch<float>(norm)) * sizeof(float);
 }
 
 void run_standardize(const Standardize& op, Context& ctx, In in, Out out) noexcept {

@@ -11,16 +11,17 @@ namespace {
 
 using simd::Vec;
 
-constexpr int64_t kStrip = 512;  // channels of a block
-constexpr int64_t kRows = 256;   // most rows of a block: beyond, errors of its sums show
-constexpr int64_t kChunk = 128;  // channels that one task combines, or one group
+constexpr int64_t kStrip = kLine;    // channels of a block
+constexpr int64_t kFewestRows = 32;  // of a block, or its sums would be no small part of it
+constexpr int64_t kMostRows = 256;   // of a block: beyond, errors of its sums show
+constexpr int64_t kChunk = 128;      // channels that one task combines, or one group
 
 /// How x falls into blocks: rows [block * rows, ...) by channels [strip * cols, ...).
 struct Cut {
   int64_t rows, blocks, cols, strips;
   Cut(int64_t all_rows, int64_t channels) {
     cols = larger(1, balanced(channels, kStrip, 64));
-    rows = smaller(kRows, larger(1, kSlice / cols));
+    rows = smaller(kMostRows, larger(kFewestRows, kSlice / cols));
     blocks = ceil_div(all_rows, rows), strips = ceil_div(channels, cols);
   }
 };
@@ -85,43 +86,46 @@ template <class F> [[gnu::always_inline]] inline void over_rows(int64_t rows, F&
   for (; r < rows; ++r) f(std::integral_constant<int, 1>(), r);
 }
 
-/// A block's rows in the arithmetic's type: in place, or converted.
-template <class T> class BlockSource {
+/// Rows of a block in the arithmetic's type, up to four at a time: in place, or converted.
+template <class T> class RowSource {
  public:
-  explicit BlockSource(const View& v)
+  RowSource(const View& v, int64_t channels)
       : data_(v.as<const char>()),
         size_(static_cast<int64_t>(size_of(v.dtype))),
+        channels_(channels),
         convert_(size_of(v.dtype) == sizeof(T) ? nullptr : converter(v.dtype, DType::Float32)) {}
-  /// The first element; the next row is `pitch` elements on.
-  const T* read(const Part& b, int64_t channels, int64_t& pitch) {
-    pitch = channels;
-    if (convert_ == nullptr) return reinterpret_cast<const T*>(data_) + b.first;
+  /// Row `first` of the block, which `rows` - 1 more follow, `pitch` elements apart.
+  const T* read(const Part& b, int64_t first, int rows, int64_t& pitch) {
+    const int64_t at = b.first + first * channels_;
+    pitch = channels_;
+    if (convert_ == nullptr) return reinterpret_cast<const T*>(data_) + at;
     pitch = b.cols;
-    for (int64_t r = 0; r < b.rows; ++r)
-      convert_(buffer_ + r * b.cols, data_ + (b.first + r * channels) * size_, b.cols);
+    for (int r = 0; r < rows; ++r)
+      convert_(buffer_ + r * b.cols, data_ + (at + r * channels_) * size_, b.cols);
     return buffer_;
   }
 
  private:
   const char* data_;
-  int64_t size_;
+  int64_t size_, channels_;
   Converter convert_;
-  alignas(64) T buffer_[sizeof(T) == 4 ? kSlice : 1];
+  alignas(64) T buffer_[sizeof(T) == 4 ? 4 * kStrip : 1];
 };
 
 // ---- forward ------------------------------------------------------------------------------------
 
 /// The sums of x - at and of its square over a block's rows.
 template <class T>
-void add_deviations(const T* x, int64_t pitch, int64_t rows, int64_t cols, const T* at, T* sum,
-                    T* square) {
+void add_deviations(RowSource<T>& source, const Part& b, const T* at, T* sum, T* square) {
   using V = Vec<T>;
-  over_rows(rows, [&](auto count, int64_t r) __attribute__((always_inline)) {
-    for_vectors<T>(cols, [&](int64_t c, int lanes) __attribute__((always_inline)) {
-      const V from = simd::load(at + c);
+  over_rows(b.rows, [&](auto count, int64_t r) __attribute__((always_inline)) {
+    int64_t pitch;
+    const T* x = source.read(b, r, count(), pitch);
+    for_vectors<T>(b.cols, [&](int64_t c, int lanes) __attribute__((always_inline)) {
+      const V from = load_some(at + c, lanes);
       V plain = simd::load(sum + c), squared = simd::load(square + c);
       for (int k = 0; k < count(); ++k) {
-        const V d = load_some(x + (r + k) * pitch + c, lanes) - from;
+        const V d = load_some(x + k * pitch + c, lanes) - from;
         plain += d, squared += d * d;
       }
       simd::store(sum + c, plain);
@@ -133,14 +137,16 @@ void add_deviations(const T* x, int64_t pitch, int64_t rows, int64_t cols, const
 /// A block's means, 0 for rms, and sums of squared deviations from them. The first row is the guess
 /// at the means.
 template <class T>
-void block_moments(const T* x, int64_t pitch, int64_t rows, int64_t cols, bool rms, T* mean,
-                   T* squares) {
+void block_moments(RowSource<T>& x, const Part& b, bool rms, T* mean, T* squares) {
   Channels<T> at, sum, square;
-  const T n = static_cast<T>(rows);
-  for (int64_t c = 0; c < cols; ++c) at.at[c] = rms ? T(0) : x[c];
+  const T n = static_cast<T>(b.rows);
+  const int64_t cols = b.cols;
+  int64_t pitch;
+  const T* guess = x.read(b, 0, 1, pitch);
+  for (int64_t c = 0; c < cols; ++c) at.at[c] = rms ? T(0) : guess[c];
   const auto pass = [&] {
     sum.clear(cols), square.clear(cols);
-    add_deviations(x, pitch, rows, cols, at.at, sum.at, square.at);
+    add_deviations(x, b, at.at, sum.at, square.at);
   };
   pass();
   if (!rms) {
@@ -256,13 +262,11 @@ void shift_and_scale(Context& ctx, int64_t outer, int64_t rows, int64_t channels
 template <class T> void forward(Context& ctx, const Norm& norm, In in, Out out) {
   const Tables<T> t(ctx, norm);
   for_blocks(
-      ctx, norm.outer, norm.rows, norm.channels, [&] { return BlockSource<T>(in[0]); },
-      [&](BlockSource<T>& source, const Part& b) {
-        int64_t pitch;
-        const T* x = source.read(b, norm.channels, pitch);
+      ctx, norm.outer, norm.rows, norm.channels, [&] { return RowSource<T>(in[0], norm.channels); },
+      [&](RowSource<T>& source, const Part& b) {
         T *mean = t.sum(b.outer, b.block, 0) + b.channel,
           *squares = t.sum(b.outer, b.block, 1) + b.channel;
-        block_moments(x, pitch, b.rows, b.cols, norm.rms, mean, squares);
+        block_moments(source, b, norm.rms, mean, squares);
       });
   for_chunks(ctx, norm, [&](const Chunk& chunk) { combine_moments(norm, t, in, out, chunk); });
   shift_and_scale<T>(ctx, norm.outer, norm.rows, norm.channels, in[0], out[0],
@@ -276,24 +280,26 @@ template <class T> void forward(Context& ctx, const Norm& norm, In in, Out out) 
 
 /// A block's sums of g and of g n, n = (x - mean) scale.
 template <class T>
-void block_grads(const T* x, int64_t x_pitch, const T* g, int64_t g_pitch, int64_t rows,
-                 int64_t cols, const T* mean, const T* scale, T* sum_g, T* sum_gn) {
+void block_grads(RowSource<T>& x, RowSource<T>& g, const Part& b, const T* mean, const T* scale,
+                 T* sum_g, T* sum_gn) {
   using V = Vec<T>;
   Channels<T> plain, product;
-  plain.clear(cols), product.clear(cols);
-  over_rows(rows, [&](auto count, int64_t r) __attribute__((always_inline)) {
-    for_vectors<T>(cols, [&](int64_t c, int lanes) __attribute__((always_inline)) {
+  plain.clear(b.cols), product.clear(b.cols);
+  over_rows(b.rows, [&](auto count, int64_t r) __attribute__((always_inline)) {
+    int64_t x_pitch, g_pitch;
+    const T *px = x.read(b, r, count(), x_pitch), *pg = g.read(b, r, count(), g_pitch);
+    for_vectors<T>(b.cols, [&](int64_t c, int lanes) __attribute__((always_inline)) {
       const V from = load_some(mean + c, lanes);
       V one = simd::load(plain.at + c), two = simd::load(product.at + c);
       for (int k = 0; k < count(); ++k) {
-        const V grad = load_some(g + (r + k) * g_pitch + c, lanes);
-        one += grad, two += grad * (load_some(x + (r + k) * x_pitch + c, lanes) - from);
+        const V grad = load_some(pg + k * g_pitch + c, lanes);
+        one += grad, two += grad * (load_some(px + k * x_pitch + c, lanes) - from);
       }
       simd::store(plain.at + c, one);
       simd::store(product.at + c, two);
     });
   });
-  for (int64_t c = 0; c < cols; ++c) sum_g[c] = plain.at[c], sum_gn[c] = product.at[c] * scale[c];
+  for (int64_t c = 0; c < b.cols; ++c) sum_g[c] = plain.at[c], sum_gn[c] = product.at[c] * scale[c];
 }
 
 /// The lines mean and scale.
@@ -382,20 +388,17 @@ void write_grad(Context& ctx, const Norm& norm, const Tables<T>& t, const View& 
 }
 
 template <class T> void backward(Context& ctx, const Norm& norm, In in, Out out) {
-  struct State { BlockSource<T> x, g; };
+  struct State { RowSource<T> x, g; };
   const Tables<T> t(ctx, norm);
   for_chunks(ctx, norm, [&](const Chunk& chunk) { expand_moments(norm, t, in, chunk); });
   for_blocks(
       ctx, norm.outer, norm.rows, norm.channels,
-      [&] { return State{BlockSource<T>(in[0]), BlockSource<T>(in[3])}; },
+      [&] { return State{RowSource<T>(in[0], norm.channels), RowSource<T>(in[3], norm.channels)}; },
       [&](State& s, const Part& b) {
-        int64_t x_pitch, g_pitch;
-        const T* x = s.x.read(b, norm.channels, x_pitch);
-        const T* g = s.g.read(b, norm.channels, g_pitch);
         const T *mean = t.line(b.outer, 0) + b.channel, *scale = t.line(b.outer, 1) + b.channel;
         T *plain = t.sum(b.outer, b.block, 0) + b.channel,
           *product = t.sum(b.outer, b.block, 1) + b.channel;
-        block_grads(x, x_pitch, g, g_pitch, b.rows, b.cols, mean, scale, plain, product);
+        block_grads(s.x, s.g, b, mean, scale, plain, product);
       });
   for_chunks(ctx, norm, [&](const Chunk& chunk) { combine_grads(norm, t, in, chunk); });
   write_grad(ctx, norm, t, in[0], in[3], out[0]);

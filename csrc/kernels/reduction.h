@@ -64,7 +64,7 @@ template <class T> struct Reduction<reductions::All, T> : Reduction<reductions::
 
 /// Most elements that `leaf` takes at once, and most rows that `block` does: beyond them, results
 /// are combined pairwise, so that rounding errors grow with the logarithm of the count.
-inline constexpr int64_t kLeaf = 1024;
+inline constexpr int64_t kLeaf = 4096;
 inline constexpr int64_t kLeafRows = 128;
 inline constexpr int64_t kGroupRows = 8;  // rows that `block` combines before they meet the rest
 
@@ -81,15 +81,20 @@ template <class R, class T> struct ReductionLoops {
   /// *result = all of x[0, n), n > 0.
   static void leaf(void* result, const void* from, int64_t n) noexcept {
     const T* x = static_cast<const T*>(from);
-    V sum[4] = {V(A::identity), V(A::identity), V(A::identity), V(A::identity)};
+    constexpr int64_t kAhead = 2048 / sizeof(T);       // the hardware stops at each page's end
+    constexpr int kLinesApart = 64 / simd::kVecBytes;  // vectors in a cache line
+    V sum[kGroupRows];
+    for (V& s : sum) s = V(A::identity);
     int64_t i = 0;
-    for (; i + 4 * kCount <= n; i += 4 * kCount)
-      for (int k = 0; k < 4; ++k)
+    for (; i + kGroupRows * kCount <= n; i += kGroupRows * kCount) {
+      for (int k = 0; k < kGroupRows; k += kLinesApart)
+        __builtin_prefetch(x + i + kAhead + k * kCount);
+      for (int k = 0; k < kGroupRows; ++k)
         sum[k] = A::combine(sum[k], A::lift(simd::load(x + i + k * kCount)));
+    }
     for (; i + kCount <= n; i += kCount) sum[0] = A::combine(sum[0], A::lift(simd::load(x + i)));
     if (i < n) sum[1] = A::combine(sum[1], load_some(x + i, static_cast<int>(n - i)));
-    *static_cast<T*>(result) =
-        A::across(A::combine(A::combine(sum[0], sum[1]), A::combine(sum[2], sum[3])));
+    *static_cast<T*>(result) = A::across(tree(sum));
   }
 
   static V tree(const V (&v)[kGroupRows]) {

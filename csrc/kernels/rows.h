@@ -95,7 +95,8 @@ template <class T> struct Row {
   }
 };
 
-/// exp(x - shift) of a row into y, which must hold all of it (`holds`); gives the sum.
+/// exp(x - shift) of a row, none of it above shift, into y, which must hold all of it (`holds`);
+/// gives the sum.
 template <class T>
 T store_exp(LineSource<T>& x, LineSink<T>& y, int64_t first, int64_t n, T shift) {
   using V = simd::Vec<T>;
@@ -105,7 +106,7 @@ T store_exp(LineSource<T>& x, LineSink<T>& y, int64_t first, int64_t n, T shift)
     const T* px = x.line(first + at, m);
     T* py = y.line(first) + at;
     sum += sum_vectors<T, 1>(m, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-      const V e = exp(load_some(px + i, lanes) - V(shift));
+      const V e = exp_flushed(load_some(px + i, lanes) - V(shift));
       store_some(py + i, e, lanes);
       return e;
     });

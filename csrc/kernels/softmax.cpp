@@ -20,7 +20,7 @@ struct SoftmaxRule {
     const V most(row_max(row.x, row.first, row.n));
     if (!holds(row.y, row.n)) {  // no room for the exponentials: they are computed again
       const V scale = V(1) / V(row_exp_sum(row.x, row.first, row.n, most[0]));
-      row.map([&](V x, V) { return exp(x - most) * scale; });
+      row.map([&](V x, V) { return exp_flushed(x - most) * scale; });
       return;
     }
     const V scale = V(1) / V(store_exp(row.x, row.y, row.first, row.n, most[0]));
@@ -37,7 +37,7 @@ struct SoftmaxRule {
     strip.max_down(most);
     const bool kept = strip.y.stays();
     strip.sum_down(scale, [&](int64_t i, int lanes, V x, V, T* y) __attribute__((always_inline)) {
-      const V e = exp(x - load_some(most + i, lanes));
+      const V e = exp_flushed(x - load_some(most + i, lanes));
       if (kept) store_some(y, e, lanes);
       return e;
     });
@@ -51,7 +51,7 @@ struct SoftmaxRule {
       }
     } else {
       strip.map([&](int64_t i, int lanes, V x, V) __attribute__((always_inline)) {
-        return exp(x - load_some(most + i, lanes)) * load_some(scale + i, lanes);
+        return exp_flushed(x - load_some(most + i, lanes)) * load_some(scale + i, lanes);
       });
     }
   }
@@ -69,7 +69,7 @@ struct LogSoftmaxRule {
     T most[kRoom], rest[kRoom];
     strip.max_down(most);
     strip.sum_down(rest, [&](int64_t i, int lanes, V x, V, T*) __attribute__((always_inline)) {
-      return exp(x - load_some(most + i, lanes));
+      return exp_flushed(x - load_some(most + i, lanes));
     });
     for_vectors<T>(strip.cols, [&](int64_t i, int lanes) {
       store_some(rest + i, log(load_some(rest + i, lanes)), lanes);

@@ -50,19 +50,25 @@ template <> struct ExpConstants<float> {
   static constexpr float log2e = 0x1.715476p+0f;
   static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
   static constexpr float lowest = -104.0f, highest = 89.0f;  // e^x is 0 below, Inf above
+  static constexpr float flushed = -88.0f;                   // the n of this is -127
   static constexpr float tanh_is_one = 9.1f;
   static constexpr float p[] = {0x1.000000p-1f, 0x1.555554p-3f,  0x1.5554b2p-5f,
                                 0x1.11118ap-7f, 0x1.6d71f6p-10f, 0x1.a0329ep-13f};
+  // Of a degree less: good relative to e^r, but not to e^r - 1.
+  static constexpr float short_p[] = {0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558f2p-5f,
+                                      0x1.123a20p-7f, 0x1.6a23d0p-10f};
 };
 template <> struct ExpConstants<double> {
   static constexpr double log2e = 0x1.71547652b82fep+0;
   static constexpr double ln2_high = 0x1.62e42fefp-1, ln2_low = 0x1.473de6af278edp-34;
   static constexpr double lowest = -746.0, highest = 710.0;
+  static constexpr double flushed = -709.1;  // -1023
   static constexpr double tanh_is_one = 20.0;
   static constexpr double p[] = {
       0x1.0000000000000p-1,  0x1.5555555555559p-3,  0x1.555555555553fp-5,  0x1.111111110f6dap-7,
       0x1.6c16c16c1f085p-10, 0x1.a01a01afd3e83p-13, 0x1.a01a017bc2547p-16, 0x1.71ddf87ea8903p-19,
       0x1.27e53635774b8p-22, 0x1.af5e7523c6848p-26, 0x1.1ee878e613127p-29};
+  static constexpr auto& short_p = p;
 };
 
 /// x = n ln 2 + r. `shifted` is n + kMagic: its low bits hold n as an integer.
@@ -103,13 +109,18 @@ template <std::floating_point T> inline Vec<T> exp(Vec<T> x) {
   return scale(Vec<T>(T(1)) + reduced_expm1(a.r), a);
 }
 
-/// e^x for x <= 0 or NaN, and 0 where that would be below the normal numbers: such results take
-/// some CPUs many cycles, and a softmax does not feel them.
+/// e^x for x <= 0 or NaN, and 0 where that would be below the normal numbers, or nearly so: such
+/// results take some CPUs many cycles, and a softmax does not feel them. n is rounded with the bias
+/// already in it, and the lowest n is that of an exponent of 0, so that its power of two is 0.
 template <std::floating_point T> inline Vec<T> exp_flushed(Vec<T> x) {
-  const Vec<T> lowest(sizeof(T) == 8 ? T(-708) : T(-87));
-  const Reduced<T> a = reduce_by_ln2(max(lowest, x));
-  const Vec<T> y = (Vec<T>(T(1)) + reduced_expm1(a.r)) * power_of_two(a.shifted);
-  return select(x < lowest, Vec<T>(T(0)), y);
+  using C = ExpConstants<T>;
+  using I = IntOf<T>;
+  constexpr T magic = Layout<T>::kMagic + T(Layout<T>::kBias);
+  const Vec<T> a = max(Vec<T>(C::flushed), x);
+  const Vec<T> shifted = fma(a, C::log2e, magic), n = shifted - magic;
+  const Vec<T> r = fma(n, -C::ln2_low, fma(n, -C::ln2_high, a));
+  const Vec<T> power = bit_cast<T>(bit_cast<I>(shifted) << Layout<T>::kShift);
+  return (Vec<T>(T(1)) + fma(r * r, polynomial(r, C::short_p), r)) * power;
 }
 
 /// e^x - 1 where 2^n is a normal number below the largest; exact in sign only for x != 0.
