@@ -175,6 +175,12 @@ GEOMETRIES = (
     Geometry((2, 5, 6, 2), (3, 2), 6, (2, 2), padding=(0, 1, 1, 0), groups=2, bias=True),
     Geometry((1, 7, 7, 3), (2, 3), 3, (2, 3), (3, 2), (1, 2, 3, 2), groups=3),
     Geometry((2, 8, 3), (5,), 3, padding=(4, 0), groups=3),
+    # three taps side by side: lines together, edges at one, both or no ends, registers in part
+    Geometry((2, 11, 9, 18), (3, 3), 18, padding=(1, 1, 1, 1), groups=18, bias=True),
+    Geometry((1, 3, 13, 37), (2, 3), 37, padding=(1, 0, 1, 0), groups=37),
+    Geometry((2, 5, 9), (3,), 9, padding=(0, 1), groups=9),
+    Geometry((1, 2, 3, 6, 8), (1, 3, 3), 16, padding=(0, 0, 2, 0, 2, 1), groups=8),
+    Geometry((1, 6, 40, 9), (5, 3), 9, padding=(2, 2, 0, 0), groups=9),
     Geometry((1, 3, 4, 5, 2), (2, 2, 3), 2, (1, 2, 1), padding=(1, 0, 1, 1, 0, 1), bias=True),
     Geometry((1, 3, 3, 3, 2), (2, 3, 2), 4, (2, 1, 2), padding=(0, 1, 1, 1, 1, 1), groups=2),
     Geometry((3, 1, 1, 9), (1, 1), 17, padding=(1, 1, 1, 1)),
@@ -242,6 +248,11 @@ CONV = (
             awkward_sample(PICTURE, ONES[1], **{**PLAIN, "padding": (1, 1)}),
             awkward_sample(np.ones((1, 9, 1)), PICTURE.reshape(8, 1, 1), **PLAIN),
             awkward_sample(np.repeat(PICTURE, 2, 2), ONES[2], **{**PLAIN, "groups": 2}),
+            awkward_sample(
+                np.repeat(PICTURE, 8, 2),
+                np.ones((3, 1, 8)),
+                **{**PLAIN, "padding": (1, 1), "groups": 8},
+            ),
         ),
         signed_zeros=False,  # chains begin at 0
         large=LARGE.forward(),

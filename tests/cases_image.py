@@ -1,4 +1,4 @@
-"""Rows of pictures: resampling along an axis."""
+"""Rows of pictures: resampling along an axis, or two."""
 
 from typing import Any
 
@@ -25,13 +25,19 @@ def along(x: np.ndarray, rows: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(summed, -1, axis)
 
 
-def resample(x: np.ndarray, weights: np.ndarray, first: np.ndarray, *, axis: int) -> np.ndarray:
-    return along(x, matrix(weights, first, x.shape[axis]), axis)
+def resample(
+    x: np.ndarray, weights: np.ndarray, first: np.ndarray, *more: np.ndarray, axis: int
+) -> np.ndarray:
+    y = along(x, matrix(weights, first, x.shape[axis]), axis)
+    return resample(y, *more, axis=axis + 1) if more else y
 
 
 def resample_grad(
-    g: np.ndarray, weights: np.ndarray, first: np.ndarray, *, axis: int, size: int
-) -> np.ndarray:
+    g: np.ndarray, weights: np.ndarray, first: np.ndarray, *more: np.ndarray,
+    axis: int, size: int, next_size: int = 0,
+) -> np.ndarray:  # fmt: skip
+    if more:
+        g = resample_grad(g, *more, axis=axis + 1, size=next_size)
     return along(g, matrix(weights, first, size).T, axis)
 
 
@@ -47,6 +53,25 @@ def case_of(shape: tuple[int, ...], axis: int, size: int, taps: int) -> tuple[Sa
     )
 
 
+def case_of_two(
+    shape: tuple[int, ...], axis: int, sizes: tuple[int, int], taps: tuple[int, int]
+) -> tuple[Sample, Sample]:
+    """The same for two axes at once."""
+    runs: tuple[In, ...] = ()
+    out = list(shape)
+    for i in range(2):
+        (one, _) = case_of(shape, axis + i, sizes[i], taps[i])
+        runs += one.inputs[1:]
+        out[axis + i] = sizes[i]
+    size, next_size = shape[axis : axis + 2]
+    return (
+        Sample((In(shape), *runs), {"axis": axis}),
+        Sample(
+            (In(tuple(out)), *runs), {"axis": axis, "size": size, "next_size": next_size}
+        ),
+    )  # fmt: skip
+
+
 BOTH = (
     case_of((2, 5, 3), 1, 7, 2),
     case_of((2, 5, 3), -1, 9, 3),
@@ -59,8 +84,16 @@ BOTH = (
     case_of((0, 5, 3), 1, 3, 2),
     case_of((2, 5, 3), 1, 0, 2),
     case_of((2, 5, 3), 1, 4, 0),
+    case_of_two((2, 5, 4, 3), 1, (7, 9), (2, 3)),
+    case_of_two((3, 4), 0, (6, 2), (1, 2)),
+    case_of_two((1, 4, 3, 600), 1, (3, 5), (2, 2)),
+    case_of_two((2, 2, 2100), 1, (3, 2200), (2, 2)),
+    case_of_two((3, 1, 1, 2), 1, (4, 3), (1, 1)),
+    case_of_two((0, 5, 4, 3), 1, (3, 3), (2, 2)),
+    case_of_two((2, 5, 4, 3), 1, (0, 3), (2, 2)),
+    case_of_two((2, 5, 4, 3), 1, (4, 3), (2, 0)),
 )
-LARGE = case_of((20, 60, 50, 4), 1, 90, 3)
+LARGE = case_of_two((20, 60, 50, 4), 1, (90, 70), (3, 2))
 OK = (np.ones((2, 5)), np.ones((3, 2)), np.array([0, 1, 3], "int32"))
 
 
@@ -75,7 +108,13 @@ def bad(op: str, ok: dict[str, Any]) -> tuple[Bad, ...]:
         Bad((x, weights, first.astype("int64")), ok, "DTypeError", f"{op}: first is int64"),
         Bad((x, weights, first + 1), ok, "IndexOutOfRangeError", "resample: a run in first"),
         Bad((x, weights, first - 1), ok, "IndexOutOfRangeError", "resample: a run in first"),
-    )
+        Bad((x, weights, first, weights), ok, "ArgumentError", f"{op}: next_weights and next_fi"),
+        Bad((x, weights, first, weights, first), ok, "ShapeError", f"{op}: the axis after axis 2"),
+        Bad(
+            (x, weights, first, weights[0], first), {**ok, "axis": 0}, "ShapeError",
+            f"{op}: next_weights must be",
+        ),
+    )  # fmt: skip
 
 
 IMAGE = (
@@ -111,6 +150,12 @@ IMAGE = (
             *bad("resample_grad", {"axis": 1, "size": 5}),
             Bad((np.ones((2, 4)), *OK[1:]), {"axis": 1, "size": 5}, "ShapeError", "g .* has 4"),
             Bad((np.ones((2, 3)), *OK[1:]), {"axis": 1, "size": -5}, "ShapeError", "negative"),
+            Bad(
+                (np.ones((3, 2)), *OK[1:], *OK[1:]),
+                {"axis": 0, "size": 5, "next_size": 5},
+                "ShapeError",
+                "2 entries along axis 1, but next_weights",
+            ),
         ),
     ),
 )

@@ -105,6 +105,11 @@ GEOMETRIES: tuple[Geometry, ...] = (
     geometry((0, 4, 4, 3), (2, 2)),
     geometry((2, 4, 4, 0), (2, 2)),
     geometry((1, 1, 1, 1), (1, 1)),
+    # runs of pixels that read alike, between edges on both sides
+    geometry((1, 3, 11, 33), (2, 3), (1, 2), (0, 1, 2, 1)),
+    geometry((2, 12, 5), (2,), (3,), (1, 2)),
+    geometry((1, 9, 2), (5,), (2,), (4, 4)),
+    geometry((1, 2, 2), (4,), (1,), (3, 3)),
 )
 WIDE = geometry((1, 20, 17, 2), (18, 16), (1, 1))  # 288 places: more than a byte counts
 LARGE = geometry((20, 26, 30, 24), (3, 3), (2, 2), (0, 1, 0, 1))

@@ -1,233 +1,105 @@
 // Depthwise convolution: each channel has filters of its own, so neighbouring channels share a
-// register and nothing is summed across them. Bound by memory, hence direct: padding is skipped
-// rather than copied (so an infinite weight above it gives no NaN), and a tile of positions keeps
-// its sums in registers.
+// register and nothing is summed across them. Bound by memory, hence direct.
 //
-// The core takes one filter a channel and the arithmetic's type. Several filters a channel, or
-// halves, come to it through copies of some images at a time, each channel repeated.
-#include "kernels/conv.h"
-#include "kernels/conv_stage.h"
-#include "kernels/lines.h"
+// The core, here for the kernel's gradient and in conv_depthwise.h for the rest, takes one filter a
+// channel and the arithmetic's type. Several filters a channel, or halves, come to it through
+// copies of some images at a time, each channel repeated.
+#include "kernels/conv_depthwise.h"
 
 namespace pyneuro {
 namespace {
 
-constexpr int64_t kMostRows = 64;  // lines of the window
+using namespace depthwise;
+
 constexpr int64_t kMostTasks = 64;
-constexpr int64_t kStrip = 64;          // channels of a task of dkernel
-constexpr int64_t kTaskWork = 1 << 18;  // multiply-adds worth a task
+constexpr int64_t kRun = 32;     // results along a line before the next channels
+constexpr int64_t kStrip = 128;  // channels of a task of dkernel
 
-/// A line of the window that lies within the source: where its first tap reads and its weights.
-template <class T> struct Row { const T *source, *weights; };
-
-/// One line of results along the last dimension.
-template <class T> struct Task {
+/// One or two lines of g, one below the other, and the lines of x that the window's lines read for
+/// them: `rows` one below the other, those for the second line of g from the second row on.
+template <class T> struct Pairs {
   const Row<T>* rows;
-  int count;
-  int64_t tap_from, tap_weight;  // elements from tap to tap, in source and weights
-  int64_t from, to;              // elements from result to result
-  const T* bias;                 // or null
+  const T* g;
+  int64_t from, tap_from;   // elements of x from result to result, from tap to tap
+  int64_t channels, below;  // elements of g from result to result, from line to line
 };
 
-/// kResults results from j on, taps [first, end), channels [c, c + kVectors registers).
-template <class T, int kResults, int kVectors>
-[[gnu::always_inline]] inline void tile(const Task<T>& t, int64_t j, int64_t first, int64_t end,
-                                        int64_t c, int lanes, T* to) {
+/// Adds the products of kRows lines of the window, taps [tap, tap + kTaps), results [first, end) of
+/// kLines lines of g and one register of channels to their sums. Tap t reads x for the results of
+/// spans[t] only.
+template <class T, int kRows, int kTaps, int kLines>
+[[gnu::always_inline]] inline void dots(const Pairs<T>& p, T* const* sums, int64_t tap,
+                                        const Span* spans, Span all, int64_t first, int64_t end,
+                                        int64_t c, int lanes) {
   using V = simd::Vec<T>;
-  V sum[kResults][kVectors];
-  for (int v = 0; v < kVectors; ++v) {
-    const V start = t.bias != nullptr ? load_some(t.bias + c + v * V::kCount, lanes) : V(T(0));
-    for (int i = 0; i < kResults; ++i) sum[i][v] = start;
-  }
-  for (int r = 0; r < t.count; ++r) {
-    const T* source = t.rows[r].source + c + j * t.from + first * t.tap_from;
-    const T* weights = t.rows[r].weights + c + first * t.tap_weight;
-    for (int64_t tap = first; tap < end; ++tap) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        const V w = load_some(weights + v * V::kCount, lanes);
-#pragma GCC unroll 8
-        for (int i = 0; i < kResults; ++i)
-          sum[i][v] = fma(load_some(source + i * t.from + v * V::kCount, lanes), w, sum[i][v]);
-      }
-      source += t.tap_from, weights += t.tap_weight;
-    }
-  }
-  for (int i = 0; i < kResults; ++i)
-    for (int v = 0; v < kVectors; ++v)
-      store_some(to + (j + i) * t.to + c + v * V::kCount, sum[i][v], lanes);
-}
-
-/// Results [j, stop) that the same taps make, all channels.
-template <class T>
-void segment(const Task<T>& t, int64_t j, int64_t stop, int64_t first, int64_t end,
-             int64_t channels, T* to) {
-  constexpr int64_t lanes = simd::Vec<T>::kCount;
-  for (; j + 4 <= stop; j += 4) {
-    int64_t c = 0;
-    for (; c + 2 * lanes <= channels; c += 2 * lanes)
-      tile<T, 4, 2>(t, j, first, end, c, int{lanes}, to);
-    for (; c + lanes <= channels; c += lanes) tile<T, 4, 1>(t, j, first, end, c, int{lanes}, to);
-    if (c < channels) tile<T, 4, 1>(t, j, first, end, c, static_cast<int>(channels - c), to);
-  }
-  for (; j < stop; ++j) {
-    int64_t c = 0;
-    for (; c + 4 * lanes <= channels; c += 4 * lanes)
-      tile<T, 1, 4>(t, j, first, end, c, int{lanes}, to);
-    for (; c + lanes <= channels; c += lanes) tile<T, 1, 1>(t, j, first, end, c, int{lanes}, to);
-    if (c < channels) tile<T, 1, 1>(t, j, first, end, c, static_cast<int>(channels - c), to);
-  }
-}
-
-/// Results [first, end) of a line for which a source position, `at` for result 0 and `step` apart,
-/// lies in [0, size).
-struct Span { int64_t first, end; };
-Span inside(int64_t at, int64_t step, int64_t size, int64_t results) {
-  const auto steps = [step](int64_t n) { return n <= 0 ? 0 : ceil_div(n, step); };
-  return {smaller(steps(-at), results), smaller(steps(size - at), results)};
-}
-
-/// A whole line of results: first those at the edges, which miss taps, then the rest.
-template <class T>
-void line_of_results(const Task<T>& t, const ConvLine& line, int64_t size, int64_t channels,
-                     T* to) {
-  const auto taps_at = [&](int64_t j, int64_t& first, int64_t& end) {
-    first = 0, end = line.taps;
-    const auto valid = [&](int64_t tap) {
-      const int64_t at = line.reach + tap * line.reach_step + j * line.step;
-      return at >= 0 && at < size;
-    };
-    while (first < end && !valid(first)) ++first;
-    while (first < end && !valid(end - 1)) --end;
-  };
-  const int64_t last = line.reach + larger(0, line.taps - 1) * line.reach_step;
-  const Span low = inside(smaller(line.reach, last), line.step, size, line.count);
-  const Span high = inside(larger(line.reach, last), line.step, size, line.count);
-  const int64_t begin = low.first, stop = larger(begin, high.end);
-  for (int64_t j = 0; j < line.count; ++j) {
-    if (j == begin && stop > begin && line.taps > 0) {
-      segment(t, begin, stop, 0, line.taps, channels, to);
-      j = stop - 1;
-      continue;
-    }
-    int64_t first, end;
-    taps_at(j, first, end);
-    segment(t, j, j + 1, first, end, channels, to);
-  }
-}
-
-/// The window's lines that read from the source, for results i0, i1 of the two outer dimensions.
-template <class T>
-int window_rows(const ConvProblem& p, const ConvLine (&line)[3], const int64_t (&size)[3],
-                int64_t channels, int64_t i0, int64_t i1, const T* source, const T* weights,
-                Row<T>* to, int64_t* taps = nullptr) {
-  int count = 0;
-  for (int64_t t0 = 0; t0 < line[0].taps; ++t0)
-    for (int64_t t1 = 0; t1 < line[1].taps; ++t1) {
-      const int64_t at0 = line[0].reach + t0 * line[0].reach_step + i0 * line[0].step;
-      const int64_t at1 = line[1].reach + t1 * line[1].reach_step + i1 * line[1].step;
-      if (at0 < 0 || at0 >= size[0] || at1 < 0 || at1 >= size[1]) continue;
-      const int64_t tap =
-          (line[0].tap + t0 * line[0].tap_step) * p.window[1] + line[1].tap + t1 * line[1].tap_step;
-      if (taps != nullptr) taps[count] = tap * p.window[2];
-      to[count++] = {source + ((at0 * size[1] + at1) * size[2] + line[2].reach) * channels,
-                     weights + (tap * p.window[2] + line[2].tap) * channels};
-    }
-  return count;
-}
-
-/// y or dx of some images, from arrays of the arithmetic's type with `channels` channels.
-template <class T>
-void products(Context& ctx, const ConvProblem& p, int64_t images, int64_t channels, const T* source,
-              const T* weights, const T* bias, T* result) {
-  const bool backward = p.step == ConvStep::InputGrad;
-  const auto& from = backward ? p.out : p.in;
-  const auto& to = backward ? p.in : p.out;
-  const int64_t rows = images * to[0] * to[1];
-  const int64_t per_task = larger(1, kTaskWork / larger(1, to[2] * channels * larger(1, p.taps())));
-  ctx.parallel_for(ceil_div(rows, per_task), [&](int64_t task) {
-    Row<T> window[kMostRows];
-    for (int64_t row = task * per_task; row < smaller(rows, (task + 1) * per_task); ++row) {
-      const int64_t image = row / (to[0] * to[1]), i0 = row / to[1] % to[0], i1 = row % to[1];
-      const T* first = source + image * from[0] * from[1] * from[2] * channels;
-      ConvLine line[3];
-      const auto set_line = [&](int d, int64_t phase) {
-        line[d] = backward ? conv_backward_line(p, d, phase) : conv_forward_line(p, d);
-      };
-      set_line(0, i0 % p.stride[0]);
-      set_line(1, i1 % p.stride[1]);
-      for (int64_t phase = 0; phase < (backward ? p.stride[2] : 1); ++phase) {
-        set_line(2, phase);
-        Task<T> t{};
-        t.rows = window;
-        t.count = window_rows(p, line, from, channels, backward ? i0 / p.stride[0] : i0,
-                              backward ? i1 / p.stride[1] : i1, first, weights, window);
-        t.tap_from = line[2].reach_step * channels, t.tap_weight = line[2].tap_step * channels;
-        t.from = line[2].step * channels, t.to = line[2].stride * channels;
-        t.bias = bias;
-        line_of_results(t, line[2], from[2], channels,
-                        result + (row * to[2] + line[2].first) * channels);
-      }
-    }
-  });
-}
-
-/// sums[tap][c] += sum over j in [first, end) of x[j from + tap tap_from + c] g[j channels + c]
-template <class T, int kTaps>
-[[gnu::always_inline]] inline void dot(const T* x, const T* g, int64_t from, int64_t tap_from,
-                                       int64_t channels, int64_t first, int64_t end, T* sums,
-                                       int lanes) {
-  using V = simd::Vec<T>;
-  V sum[kTaps];
-  for (V& s : sum) s = V(T(0));
-  for (int64_t j = first; j < end; ++j) {
-    const V gradient = load_some(g + j * channels, lanes);
-#pragma GCC unroll 4
+  constexpr int kRead = kRows + kLines - 1;
+  const int64_t from = p.from, tap_from = p.tap_from, channels = p.channels, below = p.below;
+  const T *g = p.g + c, *x[kRead];
+  V sum[kRows][kTaps];
+  for (int r = 0; r < kRows; ++r)
     for (int t = 0; t < kTaps; ++t)
-      sum[t] = fma(load_some(x + j * from + t * tap_from, lanes), gradient, sum[t]);
+      sum[r][t] = load_some(sums[r] + (tap + t) * channels + c, lanes);
+  for (int i = 0; i < kRead; ++i) x[i] = p.rows[i].source + tap * tap_from + c;
+  const auto add = [&](int64_t j, int t, const V(&gradient)[kLines])
+                       __attribute__((always_inline)) {
+#pragma GCC unroll 4
+                         for (int i = 0; i < kRead; ++i) {
+                           const V element = load_some(x[i] + j * from + t * tap_from, lanes);
+#pragma GCC unroll 2
+                           for (int l = 0; l < kLines; ++l)
+                             if (i >= l && i - l < kRows)
+                               sum[i - l][t] = fma(element, gradient[l], sum[i - l][t]);
+                         }
+                       };
+  const auto load_gradient = [&](int64_t j, V(&gradient)[kLines]) __attribute__((always_inline)) {
+    for (int l = 0; l < kLines; ++l) gradient[l] = load_some(g + j * channels + l * below, lanes);
+  };
+  const auto edge = [&](int64_t j, int64_t stop) __attribute__((always_inline)) {
+    for (; j < stop; ++j) {
+      V gradient[kLines];
+      load_gradient(j, gradient);
+#pragma GCC unroll 3
+      for (int t = 0; t < kTaps; ++t)
+        if (j >= spans[t].first && j < spans[t].end) add(j, t, gradient);
+    }
+  };
+  edge(first, all.first);
+  for (int64_t j = all.first; j < all.end; ++j) {
+    V gradient[kLines];
+    load_gradient(j, gradient);
+#pragma GCC unroll 3
+    for (int t = 0; t < kTaps; ++t) add(j, t, gradient);
   }
-  for (int t = 0; t < kTaps; ++t) {
-    T* at = sums + t * channels;
-    store_some(at, load_some(at, lanes) + sum[t], lanes);
-  }
+  edge(all.end, end);
+  for (int r = 0; r < kRows; ++r)
+    for (int t = 0; t < kTaps; ++t)
+      store_some(sums[r] + (tap + t) * channels + c, sum[r][t], lanes);
 }
 
-/// Adds the products of one line of g to the sums of one line of the window, channels [c, stop).
-template <class T>
-void add_line(const ConvLine& line, int64_t size, int64_t channels, const T* x, const T* g, T* sums,
-              int64_t c, int64_t stop) {
-  const int64_t from = line.step * channels, tap_from = line.reach_step * channels;
-  for (int64_t tap = 0; tap < line.taps;) {
-    Span spans[3];
+/// The products of kRows lines of the window with kLines lines of g, channels [c, stop).
+template <class T, int kRows, int kLines>
+void add_lines(const Pairs<T>& p, const ConvLine& line, int64_t size, T* const* sums, int64_t c,
+               int64_t stop) {
+  for (int64_t tap = 0; tap < line.taps; tap += 3) {
     const int64_t n = smaller(3, line.taps - tap);
-    Span all{0, line.count};
+    Span spans[3], whole{0, line.count};
     for (int64_t t = 0; t < n; ++t) {
       spans[t] = inside(line.reach + (tap + t) * line.reach_step, line.step, size, line.count);
-      all = {larger(all.first, spans[t].first), smaller(all.end, spans[t].end)};
+      whole = {larger(whole.first, spans[t].first), smaller(whole.end, spans[t].end)};
     }
-    all.end = larger(all.first, all.end);
-    for_vectors<T>(stop - c, [&](int64_t i, int lanes) {
-      const T *at = x + tap * tap_from + c + i, *gradient = g + c + i;
-      T* to = sums + tap * channels + c + i;
-      if (n == 3)
-        dot<T, 3>(at, gradient, from, tap_from, channels, all.first, all.end, to, lanes);
-      else if (n == 2)
-        dot<T, 2>(at, gradient, from, tap_from, channels, all.first, all.end, to, lanes);
-      else
-        dot<T, 1>(at, gradient, from, tap_from, channels, all.first, all.end, to, lanes);
-      for (int64_t t = 0; t < n; ++t) {  // the edges, where not all of the taps read
-        const T* own = at + t * tap_from;
-        const int64_t before = smaller(spans[t].end, all.first);
-        if (spans[t].first < before)
-          dot<T, 1>(own, gradient, from, 0, channels, spans[t].first, before, to + t * channels,
-                    lanes);
-        const int64_t after = larger(spans[t].first, all.end);
-        if (larger(before, after) < spans[t].end)
-          dot<T, 1>(own, gradient, from, 0, channels, larger(before, after), spans[t].end,
-                    to + t * channels, lanes);
-      }
-    });
-    tap += n;
+    for (int64_t first = 0; first < line.count; first += kRun) {
+      const int64_t end = smaller(line.count, first + kRun);
+      const int64_t begin = smaller(end, larger(first, whole.first));
+      const Span all{begin, larger(begin, smaller(end, whole.end))};
+      for_vectors<T>(stop - c, [&](int64_t i, int lanes) __attribute__((always_inline)) {
+        if (n == 3)
+          dots<T, kRows, 3, kLines>(p, sums, tap, spans, all, first, end, c + i, lanes);
+        else if (n == 2)
+          dots<T, kRows, 2, kLines>(p, sums, tap, spans, all, first, end, c + i, lanes);
+        else
+          dots<T, kRows, 1, kLines>(p, sums, tap, spans, all, first, end, c + i, lanes);
+      });
+    }
   }
 }
 
@@ -237,8 +109,10 @@ void add_line(const ConvLine& line, int64_t size, int64_t channels, const T* x, 
 struct Sizes {
   bool wide_x, wide_y, wide_kernel;  // copies in the arithmetic's type, channels repeated
   int64_t repeat, images, splits, strips;
-  size_t x, y, kernel, bias, sums, total;  // where they begin
+  size_t x, y, kernel, bias, sums, packed, total;  // where they begin
 };
+
+bool is_packed(const ConvProblem& p) { return p.step != ConvStep::KernelGrad && p.window[2] == 3; }
 
 template <class T> Sizes make_sizes(const ConvProblem& p) {
   Sizes s{};
@@ -259,7 +133,8 @@ template <class T> Sizes make_sizes(const ConvProblem& p) {
   s.kernel = s.y + (s.wide_y ? aligned_bytes<T>(s.images * p.out_pixels() * p.filters) : 0);
   s.bias = s.kernel + (s.wide_kernel ? aligned_bytes<T>(taps) : 0);
   s.sums = s.bias + aligned_bytes<T>(p.filters);
-  s.total = s.sums + (p.step == ConvStep::KernelGrad ? aligned_bytes<T>(s.splits * taps) : 0);
+  s.packed = s.sums + (p.step == ConvStep::KernelGrad ? aligned_bytes<T>(s.splits * taps) : 0);
+  s.total = s.packed + (is_packed(p) ? aligned_bytes<T>(taps) : 0);
   return s;
 }
 
@@ -305,13 +180,58 @@ void narrow(Context& ctx, DType dtype, T* from, int64_t n, int64_t channels, int
   });
 }
 
+/// The sums of lines [row, end) of g, channels [c, stop).
+template <class T>
+void sum_rows(const ConvProblem& p, int64_t row, int64_t end, const T* x, const T* g, T* sums,
+              int64_t c, int64_t stop) {
+  const int64_t channels = p.filters;
+  ConvLine line[3];
+  for (int d = 0; d < 3; ++d) line[d] = conv_forward_line(p, d);
+  Row<T> window[kMostRows], below[kMostRows];
+  int64_t taps[kMostRows], same[kMostRows];
+  const auto rows_of = [&](int64_t r, Row<T>* to, int64_t* numbers) {
+    const int64_t image = r / (p.out[0] * p.out[1]);
+    return window_rows<T>(p, line, p.in, channels, r / p.out[1] % p.out[0], r % p.out[1],
+                          x + image * p.in_pixels() * channels, nullptr, nullptr, to, numbers);
+  };
+  // Whether the second line's window lies one row of x below the first's.
+  const auto share = [&](int count, int64_t next) {
+    if (count != 3 || next >= end || rows_of(next, below, same) != 3) return false;
+    for (int r = 0; r < 2; ++r)
+      if (below[r].source != window[r + 1].source) return false;
+    return taps[0] == same[0] && taps[1] == same[1] && taps[2] == same[2];
+  };
+  Pairs<T> pairs{};
+  pairs.from = line[2].step * channels, pairs.tap_from = line[2].reach_step * channels;
+  pairs.channels = channels, pairs.below = p.out[2] * channels;
+  for (; row < end; ++row) {
+    const int count = rows_of(row, window, taps);
+    pairs.g = g + row * pairs.below;
+    for (int r = 0; r < count; r += 3) {
+      T* to[3];
+      const int n = static_cast<int>(smaller(3, count - r));
+      for (int i = 0; i < n; ++i) to[i] = sums + taps[r + i] * channels;
+      pairs.rows = window + r;
+      if (share(count, row + 1)) {
+        window[3] = below[2];
+        add_lines<T, 3, 2>(pairs, line[2], p.in[2], to, c, stop);
+        ++row;
+      } else if (n == 3) {
+        add_lines<T, 3, 1>(pairs, line[2], p.in[2], to, c, stop);
+      } else if (n == 2) {
+        add_lines<T, 2, 1>(pairs, line[2], p.in[2], to, c, stop);
+      } else {
+        add_lines<T, 1, 1>(pairs, line[2], p.in[2], to, c, stop);
+      }
+    }
+  }
+}
+
 template <class T>
 void kernel_grad(Context& ctx, const ConvProblem& p, const Sizes& s, int64_t images, const T* x,
                  const T* g, T* sums, bool add) {
   const int64_t channels = p.filters, size = p.taps() * channels;
   const int64_t rows = images * p.out[0] * p.out[1];
-  ConvLine line[3];
-  for (int d = 0; d < 3; ++d) line[d] = conv_forward_line(p, d);
   ctx.parallel_for(s.splits * s.strips, [&](int64_t task) {
     const int64_t split = task / s.strips, c = task % s.strips * kStrip;
     const int64_t stop = smaller(channels, c + kStrip);
@@ -319,17 +239,7 @@ void kernel_grad(Context& ctx, const ConvProblem& p, const Sizes& s, int64_t ima
     if (!add)
       for (int64_t tap = 0; tap < p.taps(); ++tap)
         for (int64_t i = c; i < stop; ++i) own[tap * channels + i] = T(0);
-    Row<T> window[kMostRows];
-    int64_t taps[kMostRows];
-    for (int64_t row = rows * split / s.splits; row < rows * (split + 1) / s.splits; ++row) {
-      const int64_t image = row / (p.out[0] * p.out[1]);
-      const int count =
-          window_rows<T>(p, line, p.in, channels, row / p.out[1] % p.out[0], row % p.out[1],
-                         x + image * p.in_pixels() * channels, nullptr, window, taps);
-      for (int r = 0; r < count; ++r)
-        add_line(line[2], p.in[2], channels, window[r].source, g + row * p.out[2] * channels,
-                 own + taps[r] * channels, c, stop);
-    }
+    sum_rows(p, rows * split / s.splits, rows * (split + 1) / s.splits, x, g, own, c, stop);
   });
 }
 
@@ -345,6 +255,10 @@ template <class T> void run_as(Context& ctx, const ConvProblem& p, const ConvOpe
     convert(scratch + s.kernel, x.b, p.taps() * p.filters);
     weights = scratch + s.kernel;
   }
+  T* packed = is_packed(p) ? reinterpret_cast<T*>(scratch + s.packed) : nullptr;
+  if (packed != nullptr)
+    pack_three(static_cast<const T*>(weights), p.window[0] * p.window[1], p.filters,
+               p.step == ConvStep::InputGrad, packed);
   if (x.bias != nullptr) {
     bias = reinterpret_cast<T*>(scratch + s.bias);
     convert(bias, x.bias, p.filters);
@@ -368,7 +282,8 @@ template <class T> void run_as(Context& ctx, const ConvProblem& p, const ConvOpe
         const T* source =
             widened(at(x.a, in_image), s.wide_x, in_pixels, p.channels, s.repeat, wide_x);
         T* result = s.wide_y ? wide_y : reinterpret_cast<T*>(y);
-        products(ctx, p, images, p.filters, source, static_cast<const T*>(weights), bias, result);
+        products<T>(ctx, p, images, p.filters, source, static_cast<const T*>(weights), packed, bias,
+                    result);
         if (s.wide_y) narrow(ctx, p.dtype, result, out_pixels, p.filters, 1, y);
         break;
       }
@@ -376,8 +291,8 @@ template <class T> void run_as(Context& ctx, const ConvProblem& p, const ConvOpe
         char* dx = static_cast<char*>(x.c) + first * in_image * element;
         const T* source = widened(at(x.a, out_image), s.wide_y, out_pixels, p.filters, 1, wide_y);
         T* result = s.wide_x ? wide_x : reinterpret_cast<T*>(dx);
-        products<T>(ctx, p, images, p.filters, source, static_cast<const T*>(weights), nullptr,
-                    result);
+        products<T>(ctx, p, images, p.filters, source, static_cast<const T*>(weights), packed,
+                    nullptr, result);
         if (s.wide_x) narrow(ctx, p.dtype, result, in_pixels, p.channels, s.repeat, dx);
         break;
       }

@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "kernels/kernels.h"
-#include "kernels/tile.h"
+#include "kernels/stores_past.h"
 #include "simd/half.h"
 
 namespace pyneuro {
@@ -27,10 +27,15 @@ struct Dimension {
     const int64_t first = i + low - window + 1;
     return {first <= 0 ? 0 : ceil_div(first, stride), smaller(out, (i + low) / stride + 1)};
   }
-  /// From the windows that hold the position before to those that hold `i`, without a division.
-  void advance(Range& held, int64_t i) const {
-    while (held.begin * stride < i + low - window + 1) ++held.begin;
-    while (held.end < out && held.end * stride <= i + low) ++held.end;
+  /// The windows that lie wholly within the input: from the first up to before the last's next.
+  int64_t whole_begin() const { return smaller(out, ceil_div(low, stride)); }
+  int64_t whole_end() const {
+    return in + low < window ? 0 : smaller(out, (in + low - window) / stride + 1);
+  }
+  /// Positions that would be held by whole windows only, were there windows without end.
+  Range held_by_whole() const {
+    const int64_t begin = smaller(in, larger(0, start(whole_begin()) - stride + window));
+    return {begin, larger(begin, smaller(in, start(whole_end())))};
   }
 };
 
@@ -59,21 +64,33 @@ template <class T, class S> Vec<T> get(const S* p, int lanes) {
   else
     return lanes == whole ? simd::load_as<T>(p) : simd::load_as<T>(p, lanes);
 }
-template <class T, class S> void put(S* p, Vec<T> v, int lanes) {
+template <class T, class S> void put(S* p, Vec<T> v, int lanes, bool past = false) {
   constexpr int whole = Vec<T>::kCount;
   if constexpr (std::is_same_v<S, T>)
-    lanes == whole ? simd::store(p, v) : simd::store(p, v, lanes);
+    store_past(p, v, lanes, past);
   else
     lanes == whole ? simd::store_as(p, v) : simd::store_as(p, v, lanes);
 }
 
-/// f(channel, lanes, registers) over all channels: four registers at a time, then one by one.
-template <class T, class F> [[gnu::always_inline]] inline void over_channels(int64_t n, F&& f) {
+/// Pixels that read alike: `count` of them, the first of which reads from `from` on and writes from
+/// `at` on.
+struct Run { int64_t count, from, from_step, at, at_step; };
+
+/// f(from, at, lanes, registers) over all channels of all pixels: four registers at a time, then
+/// one by one.
+template <class T, class F>
+[[gnu::always_inline]] inline void over_run(const Run& run, int64_t channels, F&& f) {
   constexpr int whole = Vec<T>::kCount;
-  int64_t c = 0;
-  for (; c + 4 * whole <= n; c += 4 * whole) f(c, whole, std::integral_constant<int, 4>());
-  for (; c + whole <= n; c += whole) f(c, whole, std::integral_constant<int, 1>());
-  if (c < n) f(c, static_cast<int>(n - c), std::integral_constant<int, 1>());
+  int64_t from = run.from, at = run.at;
+  for (int64_t i = 0; i < run.count; ++i, from += run.from_step, at += run.at_step) {
+    int64_t c = 0;
+    for (; c + 4 * whole <= channels; c += 4 * whole)
+      f(from + c, at + c, whole, std::integral_constant<int, 4>());
+    for (; c + whole <= channels; c += whole)
+      f(from + c, at + c, whole, std::integral_constant<int, 1>());
+    if (c < channels)
+      f(from + c, at + c, static_cast<int>(channels - c), std::integral_constant<int, 1>());
+  }
 }
 
 /// What a pixel reads: offsets, the number of each place in its window, and how many places that
@@ -119,6 +136,7 @@ void over_rows(Context& ctx, int64_t batch, int64_t n0, int64_t n1, int64_t elem
   ctx.parallel_for(ceil_div(rows, each), [&](int64_t task) {
     for (int64_t r = task * each; r < smaller(rows, (task + 1) * each); ++r)
       f(r / (n0 * n1), r / n1 % n0, r % n1);
+    simd::end_stores_past();
   });
 }
 
@@ -126,26 +144,32 @@ int64_t count_of(Range r) { return larger(0, r.end - r.begin); }
 
 // ---- forward: a row of y at a time --------------------------------------------------------------
 
-/// pixel(picture of x, offset in y, places) for all pixels of y.
-template <class F> void over_results(Context& ctx, const Geometry& g, F&& pixel) {
+/// f(run of pixels of y, places a pixel has, places) for all of y. Windows that lie within a row
+/// make one run.
+template <class F> void over_results(Context& ctx, const Geometry& g, F&& f) {
   const Dimension &a = g.dim[0], &b = g.dim[1], &c = g.dim[2];
+  const int64_t whole = c.whole_begin(), rest = larger(whole, c.whole_end());
   const auto row = [&](int64_t n, int64_t o0, int64_t o1) {
     const int64_t picture = n * a.in * b.in * c.in * g.channels;
-    int64_t at = ((n * a.out + o0) * b.out + o1) * c.out * g.channels;
+    const int64_t first = ((n * a.out + o0) * b.out + o1) * c.out * g.channels;
     const Range ra = a.places(o0), rb = b.places(o1);
-    for (int64_t o2 = 0; o2 < c.out; ++o2, at += g.channels) {
+    const auto visit = [&](int64_t o2, int64_t count) {
       const Range rc = c.places(o2);
       const int64_t size = count_of(ra) * count_of(rb) * count_of(rc);
-      const auto walk = [&](auto&& f) {
+      const auto walk = [&](auto&& take) {
         for (int64_t i = ra.begin; i < ra.end; ++i)
           for (int64_t j = rb.begin; j < rb.end; ++j)
             for (int64_t k = rc.begin; k < rc.end; ++k)
-              f((((a.start(o0) + i) * b.in + b.start(o1) + j) * c.in + c.start(o2) + k) *
-                    g.channels,
-                (i * b.window + j) * c.window + k, size);
+              take((((a.start(o0) + i) * b.in + b.start(o1) + j) * c.in + c.start(o2) + k) *
+                       g.channels,
+                   (i * b.window + j) * c.window + k, size);
       };
-      with_places(size, walk, [&](const auto& places) { pixel(picture, at, size, places); });
-    }
+      const Run run{count, picture, c.stride * g.channels, first + o2 * g.channels, g.channels};
+      with_places(size, walk, [&](const auto& places) { f(run, size, places); });
+    };
+    for (int64_t o2 = 0; o2 < whole; ++o2) visit(o2, 1);
+    if (whole < rest) visit(whole, rest - whole);
+    for (int64_t o2 = rest; o2 < c.out; ++o2) visit(o2, 1);
   };
   over_rows(ctx, g.batch, a.out, b.out, c.out * g.channels * b.window * c.window, row);
 }
@@ -154,8 +178,8 @@ template <class T, class S, class I>
 void max_pool(Context& ctx, const Geometry& g, const S* x, S* y, I* index) {
   using V = Vec<T>;
   using J = Vec<IntOf<T>>;
-  over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t, const auto& places) {
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
+  over_results(ctx, g, [&](const Run& run, int64_t, const auto& places) {
+    over_run<T>(run, g.channels, [&](int64_t from, int64_t at, int lanes, auto registers) {
       constexpr int kN = registers();
       V best[kN];
       J place[kN];
@@ -165,7 +189,7 @@ void max_pool(Context& ctx, const Geometry& g, const S* x, S* y, I* index) {
       places.each([&](int64_t offset, int64_t number, int64_t) __attribute__((always_inline)) {
         const J here(static_cast<IntOf<T>>(number));
         for (int k = 0; k < kN; ++k) {
-          const V v = get<T>(x + picture + offset + ch + k * V::kCount, lanes);
+          const V v = get<T>(x + from + offset + k * V::kCount, lanes);
           // Larger, or the first NaN.
           const auto take = (v > best[k]) | ((v != v) & (best[k] == best[k]));
           best[k] = first ? v : select(take, v, best[k]);
@@ -174,8 +198,8 @@ void max_pool(Context& ctx, const Geometry& g, const S* x, S* y, I* index) {
         first = false;
       });
       for (int k = 0; k < kN; ++k) {
-        put<T>(y + at + ch + k * V::kCount, best[k], lanes);
-        put<IntOf<T>>(index + at + ch + k * V::kCount, place[k], lanes);
+        put<T>(y + at + k * V::kCount, best[k], lanes);
+        put<IntOf<T>>(index + at + k * V::kCount, place[k], lanes);
       }
     });
   });
@@ -185,14 +209,14 @@ template <class T, class S, class I>
 void max_pool_take(Context& ctx, const Geometry& g, const S* x, S* y, const I* index) {
   using V = Vec<T>;
   using J = Vec<IntOf<T>>;
-  over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t, const auto& places) {
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
-      for (int64_t c = ch; c < ch + registers() * V::kCount; c += V::kCount) {
+  over_results(ctx, g, [&](const Run& run, int64_t, const auto& places) {
+    over_run<T>(run, g.channels, [&](int64_t from, int64_t at, int lanes, auto registers) {
+      for (int64_t c = 0; c < registers() * V::kCount; c += V::kCount) {
         V found(T{0});
         const J wanted = get<IntOf<T>>(index + at + c, lanes);
         places.each([&](int64_t offset, int64_t number, int64_t) __attribute__((always_inline)) {
           const auto here = wanted == J(static_cast<IntOf<T>>(number));
-          found = select(simd::mask_cast<T>(here), get<T>(x + picture + offset + c, lanes), found);
+          found = select(simd::mask_cast<T>(here), get<T>(x + from + offset + c, lanes), found);
         });
         put<T>(y + at + c, found, lanes);
       }
@@ -202,85 +226,90 @@ void max_pool_take(Context& ctx, const Geometry& g, const S* x, S* y, const I* i
 
 template <class T, class S> void average_pool(Context& ctx, const Geometry& g, const S* x, S* y) {
   using V = Vec<T>;
-  over_results(ctx, g, [&](int64_t picture, int64_t at, int64_t size, const auto& places) {
+  over_results(ctx, g, [&](const Run& run, int64_t size, const auto& places) {
     const V count(static_cast<T>(larger(1, size)));
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
+    over_run<T>(run, g.channels, [&](int64_t from, int64_t at, int lanes, auto registers) {
       constexpr int kN = registers();
       V sum[kN];
       for (V& v : sum) v = V(T{0});
       places.each([&](int64_t offset, int64_t, int64_t) __attribute__((always_inline)) {
-        for (int k = 0; k < kN; ++k)
-          sum[k] += get<T>(x + picture + offset + ch + k * V::kCount, lanes);
+        for (int k = 0; k < kN; ++k) sum[k] += get<T>(x + from + offset + k * V::kCount, lanes);
       });
-      for (int k = 0; k < kN; ++k) put<T>(y + at + ch + k * V::kCount, sum[k] / count, lanes);
+      for (int k = 0; k < kN; ++k) put<T>(y + at + k * V::kCount, sum[k] / count, lanes);
     });
   });
 }
 
 // ---- backward: a row of dx at a time ------------------------------------------------------------
 
-/// pixel(picture of g, offset in dx, places) for all pixels of dx; the places are windows of y that
-/// hold the pixel, with its number in each.
-template <class F> void over_inputs(Context& ctx, const Geometry& g, F&& pixel) {
+/// f(run of pixels of dx, places) for all of dx; the places are windows of y that hold the pixel,
+/// with its number in each. Pixels a stride apart whose windows all lie within the row make a run.
+template <class F> void over_inputs(Context& ctx, const Geometry& g, F&& f) {
   const Dimension &a = g.dim[0], &b = g.dim[1], &c = g.dim[2];
+  const Range whole = c.held_by_whole();
   const auto row = [&](int64_t n, int64_t i0, int64_t i1) {
     const int64_t picture = n * a.out * b.out * c.out * g.channels;
-    int64_t at = ((n * a.in + i0) * b.in + i1) * c.in * g.channels;
+    const int64_t first = ((n * a.in + i0) * b.in + i1) * c.in * g.channels;
     const Range ra = a.windows(i0), rb = b.windows(i1);
-    Range rc = c.windows(0);
-    for (int64_t i2 = 0; i2 < c.in; ++i2, at += g.channels) {
-      c.advance(rc, i2);
-      const auto walk = [&](auto&& f) {
+    const auto visit = [&](int64_t i2, int64_t count) {
+      const Range rc = c.windows(i2);
+      const auto walk = [&](auto&& take) {
         for (int64_t i = ra.begin; i < ra.end; ++i)
           for (int64_t j = rb.begin; j < rb.end; ++j)
             for (int64_t k = rc.begin; k < rc.end; ++k)
-              f(((i * b.out + j) * c.out + k) * g.channels,
-                ((i0 - a.start(i)) * b.window + i1 - b.start(j)) * c.window + i2 - c.start(k),
-                count_of(a.places(i)) * count_of(b.places(j)) * count_of(c.places(k)));
+              take(((i * b.out + j) * c.out + k) * g.channels,
+                   ((i0 - a.start(i)) * b.window + i1 - b.start(j)) * c.window + i2 - c.start(k),
+                   count_of(a.places(i)) * count_of(b.places(j)) * count_of(c.places(k)));
       };
+      const Run run{count, picture, g.channels, first + i2 * g.channels, c.stride * g.channels};
       with_places(count_of(ra) * count_of(rb) * count_of(rc), walk,
-                  [&](const auto& places) { pixel(picture, at, places); });
-    }
+                  [&](const auto& places) { f(run, places); });
+    };
+    for (int64_t i2 = 0; i2 < whole.begin; ++i2) visit(i2, 1);
+    for (int64_t i2 = whole.begin; i2 < smaller(whole.end, whole.begin + c.stride); ++i2)
+      visit(i2, ceil_div(whole.end - i2, c.stride));
+    for (int64_t i2 = whole.end; i2 < c.in; ++i2) visit(i2, 1);
   };
   over_rows(ctx, g.batch, a.in, b.in, c.in * g.channels, row);
 }
 
 template <class T, class S, class I>
-void max_pool_grad(Context& ctx, const Geometry& g, const S* gy, const I* index, S* dx) {
+void max_pool_grad(Context& ctx, const Geometry& g, const S* gy, const I* index, S* dx, bool past) {
   using V = Vec<T>;
   using J = Vec<IntOf<T>>;
-  over_inputs(ctx, g, [&](int64_t picture, int64_t at, const auto& places) {
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
+  over_inputs(ctx, g, [&](const Run& run, const auto& places) {
+    over_run<T>(run, g.channels, [&](int64_t from, int64_t at, int lanes, auto registers) {
       constexpr int kN = registers();
       V sum[kN];
       for (V& v : sum) v = V(T{0});
       places.each([&](int64_t y, int64_t number, int64_t) __attribute__((always_inline)) {
         const J here(static_cast<IntOf<T>>(number));
         for (int k = 0; k < kN; ++k) {
-          const int64_t from = picture + y + ch + k * V::kCount;
-          const auto chosen = simd::mask_cast<T>(get<IntOf<T>>(index + from, lanes) == here);
-          sum[k] += select(chosen, get<T>(gy + from, lanes), V(T{0}));
+          const int64_t i = from + y + k * V::kCount;
+          const auto chosen = simd::mask_cast<T>(get<IntOf<T>>(index + i, lanes) == here);
+          sum[k] += select(chosen, get<T>(gy + i, lanes), V(T{0}));
         }
       });
-      for (int k = 0; k < kN; ++k) put<T>(dx + at + ch + k * V::kCount, sum[k], lanes);
+      for (int k = 0; k < kN; ++k) put<T>(dx + at + k * V::kCount, sum[k], lanes, past);
     });
   });
 }
 
 template <class T, class S>
-void average_pool_grad(Context& ctx, const Geometry& g, const S* gy, S* dx) {
+void average_pool_grad(Context& ctx, const Geometry& g, const S* gy, S* dx, bool past) {
   using V = Vec<T>;
-  over_inputs(ctx, g, [&](int64_t picture, int64_t at, const auto& places) {
-    over_channels<T>(g.channels, [&](int64_t ch, int lanes, auto registers) {
+  over_inputs(ctx, g, [&](const Run& run, const auto& places) {
+    int64_t divided = 0;  // most windows of a pixel have as many places: one division
+    V share(T{0});
+    over_run<T>(run, g.channels, [&](int64_t from, int64_t at, int lanes, auto registers) {
       constexpr int kN = registers();
       V sum[kN];
       for (V& v : sum) v = V(T{0});
       places.each([&](int64_t y, int64_t, int64_t size) __attribute__((always_inline)) {
-        const V share(T{1} / static_cast<T>(size));
-        for (int k = 0; k < kN; ++k)
-          sum[k] += get<T>(gy + picture + y + ch + k * V::kCount, lanes) * share;
+        if (size != divided) divided = size, share = V(T{1} / static_cast<T>(size));
+        for (int k = 0; k < kN; ++k) sum[k] += get<T>(gy + from + y + k * V::kCount, lanes) * share;
       });
-      for (int k = 0; k < kN; ++k) put<T>(dx + at + ch + k * V::kCount, sum[k], lanes);
+      for (int k = 0; k < kN; ++k) put<T>(dx + at + k * V::kCount, sum[k], lanes, past);
     });
   });
 }
@@ -336,7 +365,8 @@ void run_max_pool_grad(const MaxPoolGrad& op, Context& ctx, In in, Out out) noex
   const Geometry g = make_geometry(op, out[0], in[0]);
   with_floats(in[0].dtype, [&]<class T, class S>(T*, S*) {
     with_index(in[1].dtype, [&]<class I>(I*) {
-      max_pool_grad<T>(ctx, g, in[0].as<const S>(), in[1].as<const I>(), out[0].as<S>());
+      max_pool_grad<T>(ctx, g, in[0].as<const S>(), in[1].as<const I>(), out[0].as<S>(),
+                       stores_past<T>(out[0], g.channels));
     });
   });
 }
@@ -345,7 +375,8 @@ void run_average_pool_grad(const AveragePoolGrad& op, Context& ctx, In in, Out o
   if (out[0].size() == 0) return;
   const Geometry g = make_geometry(op, out[0], in[0]);
   with_floats(in[0].dtype, [&]<class T, class S>(T*, S*) {
-    average_pool_grad<T>(ctx, g, in[0].as<const S>(), out[0].as<S>());
+    average_pool_grad<T>(ctx, g, in[0].as<const S>(), out[0].as<S>(),
+                         stores_past<T>(out[0], g.channels));
   });
 }
 

@@ -392,5 +392,33 @@ template <> struct Native<double, 16> : Portable<double, 16> {
 
 #endif
 
+// ---- stores past the caches ---------------------------------------------------------------------
+
+/// Where p is a multiple of the vector's bytes. Other threads see it after end_stores_past().
+template <class R> inline void store_raw_past(void* p, const R& v) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(R) == 64) return _mm512_stream_si512(static_cast<__m512i*>(p), (__m512i)v);
+#endif
+#if defined(__AVX2__)
+  if constexpr (sizeof(R) == 64) {
+    __m256i half[2];
+    std::memcpy(half, &v, sizeof(v));
+    _mm256_stream_si256(static_cast<__m256i*>(p), half[0]);
+    _mm256_stream_si256(static_cast<__m256i*>(p) + 1, half[1]);
+    return;
+  }
+  if constexpr (sizeof(R) == 32) return _mm256_stream_si256(static_cast<__m256i*>(p), (__m256i)v);
+#endif
+#if defined(__x86_64__)
+  if constexpr (sizeof(R) == 16) return _mm_stream_si128(static_cast<__m128i*>(p), (__m128i)v);
+#endif
+  std::memcpy(p, &v, sizeof(v));
+}
+inline void end_stores_past() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
 }  // namespace PN_SIMD_ABI
 }  // namespace pyneuro::simd

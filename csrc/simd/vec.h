@@ -7,7 +7,8 @@
 // | size               | Vec<T>::kCount lanes, kVecBytes bytes; value_type, mask_type             |
 // | make               | Vec(x): x in every lane, also implicitly; iota<T>() = 0, 1, 2 ...        |
 // | memory (unaligned) | load(p), store(p, v); load(p, n), store(p, v, n): n in 0..kCount lanes,  |
-// |                    | other lanes are 0 / untouched                                            |
+// |                    | other lanes are 0 / untouched; store_past(p, v): past the caches, p a    |
+// |                    | multiple of kVecBytes; end_stores_past() before other threads read       |
 // | other elements     | load_as<T>(const S* p[, n]), store_as(S* p, v[, n]): a C cast per lane   |
 // | arithmetic         | + - * /, unary -, += -= *= /=; integers wrap; integer / traps on 0       |
 // | integers           | & | ^ ~ << >> (>> is arithmetic where T is signed)                       |
@@ -181,6 +182,7 @@ template <Element T> inline Vec<T> load(const T* p) {
 template <Element T> inline Vec<T> load(const T* p, int n) { return Vec<T>(Vec<T>::N::load(p, n)); }
 template <Element T> inline void store(T* p, Vec<T> v) { std::memcpy(p, &v.raw, sizeof(v.raw)); }
 template <Element T> inline void store(T* p, Vec<T> v, int n) { Vec<T>::N::store(p, v.raw, n); }
+template <Element T> inline void store_past(T* p, Vec<T> v) { store_raw_past(p, v.raw); }
 
 template <Element T> inline Vec<T> iota() {
   Vec<T> v;

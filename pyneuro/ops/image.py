@@ -12,7 +12,7 @@ from ..autograd import gradient
 from ..errors import ArgumentError, ShapeError
 from ..symbolic import public
 from ..tensor import Tensor, apply
-from .arguments import TensorLike, floating, layout, tensor
+from .arguments import TensorLike, floating, is_floating, layout, tensor
 
 __all__ = ["pad", "resize", "rgb_to_grayscale"]
 
@@ -139,8 +139,7 @@ def resize(
     if pad_to_aspect_ratio:
         x = _framed(x, axes, height, width, fill_value)
     dtype = x.dtype
-    for axis, wanted in zip(axes, (height, width), strict=True):
-        x = _resized(x, axis, wanted, interpolation, antialias)
+    x = _resized(x, axes[0], (height, width), interpolation, antialias)
     if x.dtype == dtype:
         return x
     limits = np.iinfo(dtype)
@@ -216,25 +215,39 @@ def _framed(x: Tensor, axes: tuple[int, int], height: int, width: int, value: fl
     return pad(x, widths, constant_values=value)
 
 
-def _resized(x: Tensor, axis: int, size: int, interpolation: str, antialias: bool) -> Tensor:
-    n = x.shape[axis]
-    if n == size:
+def _resized(
+    x: Tensor, axis: int, sizes: tuple[int, int], interpolation: str, antialias: bool
+) -> Tensor:
+    """`axis` and the next in other sizes."""
+    changed = [(axis + i, n) for i, n in enumerate(sizes) if x.shape[axis + i] != n]
+    for at, _ in changed:
+        if x.shape[at] == 0:
+            raise ShapeError(f"resize: axis {at} of {x.shape} has no pixels")
+    if interpolation == "nearest" and not is_floating(x):
+        for at, size in changed:
+            x = apply("take", x, tensor(_nearest(x.shape[at], size)), axis=at)
         return x
-    if n == 0:
-        raise ShapeError(f"resize: axis {axis} of {x.shape} has no pixels")
-    if interpolation == "nearest":
-        places = np.minimum((np.arange(size) + 0.5) * n / size, n - 1).astype("int32")
-        y: Tensor = apply("take", x, tensor(places), axis=axis)
-        return y
+    if not changed:
+        return x
     x = floating(x)
-    runs = _runs(_weights(n, size, interpolation, antialias))
-    resampled: Tensor = apply("resample", x, *_tensors(runs, x.dtype), axis=axis)
+    runs: list[Tensor] = []
+    for at, size in changed:
+        runs += _tensors(_runs(x.shape[at], size, interpolation, antialias), x.dtype)
+    resampled: Tensor = apply("resample", x, *runs, axis=changed[0][0])
     return resampled
 
 
-def _runs(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[size, taps] and where each row's run begins, of [size, n]: the part that is not 0."""
-    n = weights.shape[1]
+def _nearest(n: int, size: int) -> np.ndarray:
+    places = np.minimum((np.arange(size) + 0.5) * n / size, n - 1)
+    return np.asarray(places.astype("int32"))
+
+
+@functools.lru_cache(maxsize=64)
+def _runs(n: int, size: int, interpolation: str, antialias: bool) -> tuple[np.ndarray, np.ndarray]:
+    """[size, taps] and where each row's run begins: the part of the weights that is not 0."""
+    if interpolation == "nearest":
+        return np.ones((size, 1)), _nearest(n, size)
+    weights = _weights(n, size, interpolation, antialias)
     there = weights != 0
     first = np.where(there.any(axis=1), there.argmax(axis=1), 0)
     last = np.where(there.any(axis=1), n - there[:, ::-1].argmax(axis=1), 0)
@@ -248,23 +261,24 @@ def _tensors(runs: tuple[np.ndarray, np.ndarray], dtype: str) -> tuple[Tensor, T
     return tensor(runs[0].astype(wide)), tensor(runs[1].astype("int32"))
 
 
-def _like(op: str, node: Any, g: Tensor, **fields: Any) -> Tensor:
-    moved: Tensor = apply(op, g, *node.inputs[1:], axis=node.fields["axis"], **fields)
-    return moved
+def _resample(node: Any, h: Tensor) -> Tensor:
+    again: Tensor = apply("resample", h, *node.inputs[1:], axis=node.fields["axis"])
+    return again
 
 
-gradient(
-    "resample",
-    lambda node, g: _like(
-        "resample_grad", node, g, size=node.input_specs[0][0][node.fields["axis"]]
-    ),
-    None,
-    None,
-)
-gradient("resample_grad", lambda node, h: _like("resample", node, h), None, None)
+def _resample_grad(node: Any, g: Tensor) -> Tensor:
+    axis, shape = node.fields["axis"], node.input_specs[0][0]
+    more = {"next_size": shape[axis + 1]} if len(node.inputs) > 3 else {}
+    back: Tensor = apply(
+        "resample_grad", g, *node.inputs[1:], axis=axis, size=shape[axis], **more
+    )  # fmt: skip
+    return back
 
 
-@functools.lru_cache(maxsize=64)
+gradient("resample", _resample_grad, None, None, None, None)
+gradient("resample_grad", _resample, None, None, None, None)
+
+
 def _weights(n: int, size: int, interpolation: str, antialias: bool) -> np.ndarray:
     """[size, n]: what each new pixel takes of the old ones; rows have the sum 1."""
     step = n / size
@@ -275,9 +289,7 @@ def _weights(n: int, size: int, interpolation: str, antialias: bool) -> np.ndarr
     if interpolation == "bilinear" and not antialias:  # beyond the outermost centres: those
         weights = _KERNELS["bilinear"](np.abs(np.clip(centres, 0, n - 1)[:, None] - np.arange(n)))
     weights = weights / weights.sum(axis=1, keepdims=True)
-    fixed = np.asarray(weights)
-    fixed.setflags(write=False)
-    return fixed
+    return np.asarray(weights)
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
