@@ -22,7 +22,7 @@ constexpr int64_t kBlockK = 512;  // a panel of B about fills a first-level cach
 constexpr int64_t kGroupK = 384;  // panels no longer than this in all pass together under a strip
 template <class T> constexpr int64_t kBlock = 1024 / sizeof(T);  // positions, for dkernel
 constexpr int64_t kSumRows = 168;  // of dkernel, to a task, a multiple of every kMaxRows
-constexpr int64_t kTaskRows = 192, kTaskCols = 256;
+constexpr int64_t kTaskRows = 192, kTaskCols = 512;
 constexpr int64_t kMostTasks = 64;      // as many as there may be threads, and some to spare
 constexpr int64_t kFewTasks = 16;       // fewer leave threads idle
 constexpr int64_t kTaskWork = 1 << 20;  // multiply-adds worth a task
@@ -56,12 +56,12 @@ template <class T> struct TaskRows {
 struct Cut { int64_t rows, cols, row_tasks, col_tasks; };
 template <class T> Cut make_cut(int64_t rows, int64_t cols, int64_t most, int64_t times) {
   int64_t r = even_piece(rows, most, kMaxRows), c = even_piece(cols, kTaskCols, kPanel<T>);
-  // Low tasks read the kernel too often, and it may lie in memory: only where tasks are few.
-  while (ceil_div(rows, r) * ceil_div(cols, c) * times < kMostTasks / 2) {
-    const bool few = ceil_div(rows, r) * ceil_div(cols, c) * times < kFewTasks;
-    if (c > 4 * kPanel<T> && (c >= r || r <= 16 * kMaxRows))
+  // Low tasks read the kernel too often, and it may lie in memory; narrow ones read the source so.
+  const auto tasks = [&] { return ceil_div(rows, r) * ceil_div(cols, c) * times; };
+  while (tasks() < kFewTasks) {
+    if (c > 4 * kPanel<T> && (c >= r || r <= 4 * kMaxRows))
       c = round_up(c / 2, kPanel<T>);
-    else if (r > (few ? 4 : 16) * kMaxRows)
+    else if (r > 4 * kMaxRows)
       r = round_up(r / 2, kMaxRows);
     else
       break;

@@ -32,13 +32,13 @@ template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;
 // second-level one. A constant, as it decides the bits.
 constexpr int64_t kMaxBlockK = 512;
 constexpr int64_t kTaskRows = 192, kTaskCols = 256;
-constexpr int64_t kTaskBytes = int64_t{420} << 10;  // of A, which a second-level cache holds
-constexpr int64_t kStackA = (kTaskRows + kMaxRows) * (kMaxBlockK + 16);  // elements
-constexpr int64_t kTaskWork = 1 << 20;             // multiply-adds worth a task: some 20 us
-constexpr int64_t kMostTasks = 32, kFewTasks = 8;  // fewer leave threads idle
-constexpr int64_t kPackPanels = 8;                 // of B, to a task that copies
-constexpr int64_t kGroupPanels = 8;                // of B, that a strip of A passes together,
-constexpr int64_t kGroupK = 384;                   // where they have no more rows than this in all
+constexpr int64_t kTaskBytes = int64_t{420} << 10;   // of A, which a second-level cache holds
+constexpr int64_t kStackBytes = int64_t{448} << 10;  // of copies of A
+constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
+constexpr int64_t kMostTasks = 32, kFewTasks = 8;    // fewer leave threads idle
+constexpr int64_t kPackPanels = 8;                   // of B, to a task that copies
+constexpr int64_t kGroupPanels = 8;                  // of B, that a strip of A passes together,
+constexpr int64_t kGroupK = 384;  // where they have no more rows than this in all
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 constexpr int64_t kFewRows = 2 * kMaxRows;  // of A: B is read too seldom to be copied
 constexpr int64_t kSomeRows =
@@ -78,7 +78,9 @@ void choose_tasks(GemmPlan& p, Copies copies, int64_t panel, int64_t element) {
   int64_t cols = even_piece(s.n, kTaskCols, panel);
   // Never so small that copies and edges weigh.
   const int64_t few_rows = 4 * kMaxRows;
-  const int64_t few_cols = p.chunk_k != 0 || copies.a ? kTaskCols : low ? 4 * panel : 2 * panel;
+  const int64_t few_cols = p.chunk_k != 0 || (copies.a && !low) ? kTaskCols
+                           : low                                ? 4 * panel
+                                                                : 2 * panel;
   for (;;) {
     const int64_t tasks = pieces(s.m, rows) * pieces(s.n, cols) * times;
     if (tasks >= wanted) break;
@@ -128,12 +130,12 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
   p.staged = !p.split_k && s.c != compute_dtype(s.c);
   const auto aligned = [](int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); };
   if (copies.a) {
-    p.a = p.col_tasks == 1 && p.task_rows <= kTaskRows ? GemmPlan::From::Stack
-                                                       : GemmPlan::From::Scratch;
-    // 16 more: at a power of two they would share cache sets, and strips end in a register's width.
+    // 16 more: at a power of two they would share cache sets, and strips end in a whole register.
     p.a_row = round_up(p.block_k, 16) + 16;
     if (s.transpose_a) p.a_strip = round_up(kMaxRows * p.block_k, 16) + 16;
     p.a_block = s.transpose_a ? pieces(p.task_rows, kMaxRows) * p.a_strip : p.task_rows * p.a_row;
+    p.a = p.col_tasks == 1 && p.a_block * size <= kStackBytes ? GemmPlan::From::Stack
+                                                              : GemmPlan::From::Scratch;
   }
   if (p.a == GemmPlan::From::Scratch)
     p.a_bytes = aligned(p.blocks_k * p.row_tasks * p.a_block * size);
@@ -417,7 +419,7 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
   int64_t c_row = s.n;
   if (!p.split_k && !p.staged) c = static_cast<T*>(x.c), c_row = s.ldc;
   c += part.i0 * c_row + part.j0;
-  alignas(64) T local[kStackA];
+  alignas(64) T local[kStackBytes / sizeof(T)];
   T bias[kTaskCols];
   if (x.bias != nullptr)
     load_bias(p, x.bias, p.swapped ? 0 : part.j0, p.swapped ? 1 : part.j1 - part.j0, bias);
