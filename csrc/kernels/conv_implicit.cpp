@@ -19,7 +19,6 @@ template <class T> constexpr int64_t kLanes = Vec<T>::kCount;
 template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;
 
 constexpr int64_t kBlockK = 512;  // a panel of B about fills a first-level cache
-constexpr int64_t kGroupK = 384;  // panels no longer than this in all pass together under a strip
 template <class T> constexpr int64_t kBlock = 1024 / sizeof(T);  // positions, for dkernel
 constexpr int64_t kSumRows = 168;  // of dkernel, to a task, a multiple of every kMaxRows
 constexpr int64_t kTaskRows = 192, kTaskCols = 512;
@@ -197,21 +196,19 @@ void multiply_part(const Sizes& s, const Phase<T>& phase, const Positions& posit
     tile.gather = phase.offsets + k;
     tile.b_k = panel;
     tile.add = k > 0;
-    const int64_t width = panel * larger(1, kGroupK / larger(1, tile.k));
-    for (int64_t j = j0; j < j1; j += width)
+    for (int64_t j = j0; j < j1; j += panel) {
+      tile.b = panels + j * phase.k + k * panel;
+      tile.c_at = j;
+      tile.cols = static_cast<int>(smaller(panel, j1 - j));
+      if (bias != nullptr && k + block >= phase.k) tile.bias = bias + group * s.cols + j;
       for (int64_t i = 0, row = 0; i < strips; ++i) {
         const int64_t next = count * (i + 1) / strips;
         tile.a_rows = rows.from + row;
         tile.c_rows = rows.to + row;
-        for (int64_t q = j; q < smaller(j1, j + width); q += panel) {
-          tile.b = panels + q * phase.k + k * panel;
-          tile.c_at = q;
-          tile.cols = static_cast<int>(smaller(panel, j1 - q));
-          if (bias != nullptr && k + block >= phase.k) tile.bias = bias + group * s.cols + q;
-          micro_kernel<T, true>(static_cast<int>(next - row), tile.cols > lanes ? 2 : 1)(tile);
-        }
+        micro_kernel<T, true>(static_cast<int>(next - row), tile.cols > lanes ? 2 : 1)(tile);
         row = next;
       }
+    }
   }
 }
 

@@ -2,11 +2,9 @@
 // tile is gemm_micro.h's, the copies gemm_pack.h's.
 //
 // A task owns a part of C. For each block of k it walks panels of B (two vectors wide, so that
-// block_k rows of one stay in the nearest caches) and under each the rows of A; where k is short,
-// several panels under each strip of A, so that C is written in runs. Operands are read in place
-// where their rows lie well: neither a page apart nor at distances that share cache sets. Others
-// are copied: once, before the product, or by each task as it goes along, where few tasks read the
-// same.
+// block_k rows of one stay in the nearest caches) and under each the rows of A. Operands are read
+// in place where their rows lie well: neither a page apart nor at distances that share cache sets.
+// Others are copied: by the one task that reads them, as it goes along, or before the product.
 #include "kernels/gemm.h"
 
 #include "kernels/gemm_micro.h"
@@ -32,13 +30,11 @@ template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;
 // second-level one. A constant, as it decides the bits.
 constexpr int64_t kMaxBlockK = 512;
 constexpr int64_t kTaskRows = 192, kTaskCols = 256;
-constexpr int64_t kTaskBytes = int64_t{420} << 10;   // of A, which a second-level cache holds
+constexpr int64_t kTaskBytes = int64_t{384} << 10;   // of A, which a second-level cache holds
 constexpr int64_t kStackBytes = int64_t{448} << 10;  // of copies of A
 constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
-constexpr int64_t kMostTasks = 32, kFewTasks = 8;    // fewer leave threads idle
+constexpr int64_t kMostTasks = 64, kFewTasks = 8;    // fewer leave threads idle
 constexpr int64_t kPackPanels = 8;                   // of B, to a task that copies
-constexpr int64_t kGroupPanels = 8;                  // of B, that a strip of A passes together,
-constexpr int64_t kGroupK = 384;  // where they have no more rows than this in all
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 constexpr int64_t kFewRows = 2 * kMaxRows;  // of A: B is read too seldom to be copied
 constexpr int64_t kSomeRows =
@@ -67,31 +63,25 @@ Copies choose_copies(const GemmShape& s, int64_t panel, int64_t element) {
 void choose_tasks(GemmPlan& p, Copies copies, int64_t panel, int64_t element) {
   const GemmShape& s = p.shape;
   const int64_t each = at_least(1, s.m * s.n * at_least(1, s.k));
+  const int64_t wanted = at_most(kMostTasks, pieces(each * p.batch, kTaskWork));
   const int64_t times = p.batch * (p.split_k ? p.blocks_k : 1);
-  // Tasks of a low C copy what they need of B themselves, as few of them need the same.
+  // One task may as well own all of a low C where that spares copying B more than once.
   const bool low = copies.b && s.m <= 2 * kTaskRows;
-  const int64_t wanted =
-      at_most(low ? 2 * kFewTasks : kMostTasks, pieces(each * p.batch, kTaskWork));
-  const int64_t most_rows = low ? at_most(2 * kTaskRows, kTaskBytes / (p.block_k * element))
-                                : at_most(kTaskRows, kTaskBytes / (kMaxBlockK * element));
-  int64_t rows = even_piece(s.m, most_rows, kMaxRows);
+  const int64_t most_rows = at_most(kTaskRows, kTaskBytes / (kMaxBlockK * element));
+  int64_t rows = even_piece(s.m, low ? s.m : most_rows, kMaxRows);
   int64_t cols = even_piece(s.n, kTaskCols, panel);
   // Never so small that copies and edges weigh.
-  const int64_t few_rows = 4 * kMaxRows;
-  const int64_t few_cols = p.chunk_k != 0 || (copies.a && !low) ? kTaskCols
-                           : low                                ? 4 * panel
-                                                                : 2 * panel;
+  const int64_t few_rows = 4 * kMaxRows, few_cols = p.chunk_k != 0 ? kTaskCols : 2 * panel;
   for (;;) {
     const int64_t tasks = pieces(s.m, rows) * pieces(s.n, cols) * times;
     if (tasks >= wanted) break;
-    if (cols > few_cols && (low || cols >= 2 * rows || rows <= few_rows))
+    if (cols > few_cols && (low || cols >= rows || rows <= few_rows))
       cols = round_up(cols / 2, panel);
     else if (rows > few_rows && !(low && tasks >= kFewTasks))
       rows = round_up(rows / 2, kMaxRows);
     else
       break;
   }
-  p.b = !copies.b ? GemmPlan::From::Memory : low ? GemmPlan::From::Stack : GemmPlan::From::Scratch;
   p.task_rows = even_piece(s.m, rows, kMaxRows);
   p.task_cols = even_piece(s.n, cols, panel);
   p.row_tasks = pieces(s.m, p.task_rows);
@@ -130,13 +120,13 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
   p.staged = !p.split_k && s.c != compute_dtype(s.c);
   const auto aligned = [](int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); };
   if (copies.a) {
-    // 16 more: at a power of two they would share cache sets, and strips end in a whole register.
+    // 16 more: rows at a power of two would share cache sets.
     p.a_row = round_up(p.block_k, 16) + 16;
-    if (s.transpose_a) p.a_strip = round_up(kMaxRows * p.block_k, 16) + 16;
-    p.a_block = s.transpose_a ? pieces(p.task_rows, kMaxRows) * p.a_strip : p.task_rows * p.a_row;
+    p.a_block = p.task_rows * p.a_row;
     p.a = p.col_tasks == 1 && p.a_block * size <= kStackBytes ? GemmPlan::From::Stack
                                                               : GemmPlan::From::Scratch;
   }
+  if (copies.b) p.b = p.row_tasks == 1 ? GemmPlan::From::Stack : GemmPlan::From::Scratch;
   if (p.a == GemmPlan::From::Scratch)
     p.a_bytes = aligned(p.blocks_k * p.row_tasks * p.a_block * size);
   if (p.b == GemmPlan::From::Scratch) p.b_bytes = aligned(round_up(s.n, panel) * s.k * size);
@@ -179,18 +169,9 @@ template <class T> struct Block {
 template <class T> struct Rows {
   const T* data;
   int64_t row, k;  // strides
-  int64_t strip;   // from one tile's rows to the next's; 0: as rows step
 };
 
-/// Panels of B that a strip of A passes together.
-template <class T> struct Group {
-  MicroTile<T> tile[kGroupPanels];  // c and start: of the first strip
-  int vectors[kGroupPanels];
-  int count;
-};
-
-/// What is read after a group of panels: lines that lie apart, which the processor does not
-/// foresee.
+/// What is read after a panel: lines that lie apart, which the processor does not foresee.
 struct Ahead {
   const char* data;
   int64_t row, rows, bytes;  // between rows, how many, of each
@@ -203,20 +184,21 @@ struct Ahead {
   }
 };
 
-/// A group of panels times `count` rows of A, in strips as equal as they go.
+/// A panel of B times `count` rows of A, in strips as equal as they go.
 template <class T>
-void multiply_group(const Rows<T>& a, int64_t count, Group<T>& group, const Ahead& ahead) {
+void multiply_panel(const Rows<T>& a, int64_t count, MicroTile<T> tile, int vectors,
+                    const Ahead& ahead) {
   const int64_t strips = pieces(count, kMaxRows);
+  tile.a_row = a.row;
+  tile.a_k = a.k;
+  T* const c = tile.c;
+  const T* const start = tile.start;
   for (int64_t i = 0, row = 0; i < strips; ++i) {
     const int64_t next = count * (i + 1) / strips;
-    for (int g = 0; g < group.count; ++g) {
-      MicroTile<T>& tile = group.tile[g];
-      tile.a = a.data + (a.strip != 0 ? i * a.strip : row * a.row);
-      tile.a_row = a.row, tile.a_k = a.k;
-      micro_kernel<T>(static_cast<int>(next - row), group.vectors[g])(tile);
-      tile.c += (next - row) * tile.c_row;
-      if (tile.start != nullptr) tile.start += (next - row) * tile.start_row;
-    }
+    tile.a = a.data + row * a.row;
+    tile.c = c + row * tile.c_row;
+    if (start != nullptr) tile.start = start + row * tile.start_row;
+    micro_kernel<T>(static_cast<int>(next - row), vectors)(tile);
     ahead.fetch(i, strips);
     row = next;
   }
@@ -316,24 +298,17 @@ template <class T>
 void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
                    const Part& part, const Rows<T>& a) {
   alignas(64) T local[kMaxBlockK * kPanel<T>];
-  constexpr int64_t panel = kPanel<T>;
   const int64_t width = part.j1 - part.j0, rows = part.i1 - part.i0;
   const int widest = rows < 4 ? max_vectors(static_cast<int>(rows)) : 2;
-  const int64_t together = at_most(kGroupPanels, at_least(1, kGroupK / at_least(1, block.size)));
   for (int64_t j = 0; j < width;) {
-    Group<T> group;
-    for (group.count = 0; group.count < together && j < width; ++group.count) {
-      group.vectors[group.count] = widest;
-      group.tile[group.count] =
-          panel_tile(p, x, block, part, a, j, local + group.count * block.size * panel,
-                     group.vectors[group.count]);
-      j += group.tile[group.count].cols;
-    }
+    int vectors = widest;
+    const MicroTile<T> tile = panel_tile(p, x, block, part, a, j, local, vectors);
+    j += tile.cols;
     Ahead ahead{};
     if (p.b == GemmPlan::From::Stack && !chained<T>(p, part))
-      ahead = columns_of_b(p, x.b, block.first, block.size, part.j0 + j,
-                           at_most(width - j, together * panel));
-    multiply_group(a, rows, group, ahead);
+      ahead =
+          columns_of_b(p, x.b, block.first, block.size, part.j0 + j, at_most(width - j, kPanel<T>));
+    multiply_panel(a, rows, tile, vectors, ahead);
   }
 }
 
@@ -349,7 +324,7 @@ void multiply_chunks(const GemmPlan& p, const GemmOperands& x, const Block<T>& b
     if (k > 0) chunk.start = chain, chunk.start_row = kTaskCols;
     if (k + p.chunk_k < block.size)
       chunk.c = chain, chunk.c_row = kTaskCols, chunk.add = false, chunk.bias = nullptr;
-    multiply_part(p, x, chunk, part, Rows<T>{a.data + k * a.k, a.row, a.k, a.strip});
+    multiply_part(p, x, chunk, part, Rows<T>{a.data + k * a.k, a.row, a.k});
   }
 }
 
@@ -362,8 +337,7 @@ void copy_a(const GemmPlan& p, const void* a, int64_t block, int64_t row_task, T
   with_storage<T>(s.a, [&](auto tag) {
     const auto* from = static_cast<decltype(tag)>(a);
     if (s.transpose_a)
-      pack_strips(to, p.a_strip, kMaxRows, from + first * s.lda + row, s.lda, rows, s.m - row,
-                  size);
+      pack_transposed(to, p.a_row, from + first * s.lda + row, s.lda, rows, size);
     else
       pack_rows(to, p.a_row, from + row * s.lda + first, s.lda, rows, size, size);
   });
@@ -412,7 +386,7 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
   part.j0 = tile % p.col_tasks * p.task_cols, part.j1 = at_most(s.n, part.j0 + p.task_cols);
   // A from row i0 and k = 0 on; C from (i0, j0) on.
   Rows<T> a{static_cast<const T*>(x.a) + part.i0 * (s.transpose_a ? 1 : s.lda),
-            s.transpose_a ? 1 : s.lda, s.transpose_a ? s.lda : 1, 0};
+            s.transpose_a ? 1 : s.lda, s.transpose_a ? s.lda : 1};
   const T* packed = p.b_bytes != 0 ? reinterpret_cast<const T*>(scratch + p.a_bytes) : nullptr;
   T* c = reinterpret_cast<T*>(scratch + p.a_bytes + p.b_bytes);
   if (p.split_k) c += first * s.m * s.n;
@@ -437,7 +411,7 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
     b.c_row = c_row;
     b.add = !p.split_k && (kb > 0 || s.accumulate);
     if (x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1) b.bias = bias;
-    Rows<T> block_a{a.data + b.first * a.k, a.row, a.k, 0};
+    Rows<T> block_a{a.data + b.first * a.k, a.row, a.k};
     if (p.a != GemmPlan::From::Memory) {
       const int64_t row_task = tile / p.col_tasks;
       const T* copy = local;
@@ -445,8 +419,7 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
         copy_a(p, x.a, kb, row_task, local);
       else
         copy = reinterpret_cast<const T*>(scratch) + (kb * p.row_tasks + row_task) * p.a_block;
-      block_a = {copy, p.a_row, 1, 0};
-      if (s.transpose_a) block_a = {copy, 1, kMaxRows, p.a_strip};
+      block_a = {copy, p.a_row, 1};
     }
     if (p.chunk_k != 0)
       multiply_chunks(p, x, b, part, block_a);

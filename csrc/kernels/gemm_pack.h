@@ -63,34 +63,6 @@ void pack_rows(T* to, int64_t to_row, const S* from, int64_t from_row, int64_t r
   }
 }
 
-/// Strips of rows as equal as they go, from an A that lies transposed:
-/// to[i strip + k height + r] = from[k][r-th row of strip i] for k in [0, size). Whole registers
-/// are stored, one beyond a strip's end at most; rows of `from` are read up to `readable`.
-template <class T, class S>
-void pack_strips(T* to, int64_t strip, int64_t height, const S* from, int64_t from_row,
-                 int64_t rows, int64_t readable, int64_t size) {
-  constexpr int kLanes = Vec<T>::kCount;
-  constexpr int64_t kTogether = 16;  // steps of k, whose lines then serve all strips
-  const int64_t strips = (rows + height - 1) / height;
-  for (int64_t first = 0; first < size; first += kTogether) {
-    const int64_t end = size < first + kTogether ? size : first + kTogether;
-    for (int64_t i = 0, row = 0, next; i < strips; ++i, row = next) {
-      next = rows * (i + 1) / strips;
-      const S* source = from + first * from_row + row;
-      T* q = to + i * strip + first * height;
-      const bool whole = readable - row >= next - row + kLanes - 1;
-      for (int64_t k = first; k < end; ++k, source += from_row, q += height)
-        for (int64_t r = 0; r < next - row; r += kLanes) {
-          const int64_t left = next - row - r;
-          if (whole || left >= kLanes)
-            simd::store(q + r, load_compute<T>(source + r));
-          else
-            simd::store(q + r, load_compute<T>(source + r, static_cast<int>(left)));
-        }
-    }
-  }
-}
-
 /// Lane i of register j <-> lane j of register i: blocks of h x h trade places, h = lanes/2 .. 1.
 template <class T> inline void transpose_registers(Vec<T> (&r)[Vec<T>::kCount]) {
   constexpr int kLanes = Vec<T>::kCount;
