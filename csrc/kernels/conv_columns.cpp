@@ -9,7 +9,7 @@ namespace pyneuro {
 namespace {
 
 constexpr int64_t kMostChannels = 8;    // of a group
-constexpr int64_t kFewestColumns = 32;  // taps times channels: two panels on every ISA
+constexpr int64_t kFewestColumns = 24;  // taps times channels
 constexpr int64_t kFewestSummed = 16;   // filters of a group
 constexpr int64_t kColumnBytes = int64_t{16} << 20;
 

@@ -21,8 +21,9 @@ template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;
 constexpr int64_t kBlockK = 512;  // a panel of B about fills a first-level cache
 template <class T> constexpr int64_t kBlock = 1024 / sizeof(T);  // positions, for dkernel
 constexpr int64_t kSumRows = 168;  // of dkernel, to a task, a multiple of every kMaxRows
-constexpr int64_t kTaskRows = 192, kTaskCols = 256;
+constexpr int64_t kTaskRows = 192, kTaskCols = 512;
 constexpr int64_t kMostTasks = 64;      // as many as there may be threads, and some to spare
+constexpr int64_t kFewTasks = 16;       // fewer leave threads idle
 constexpr int64_t kTaskWork = 1 << 20;  // multiply-adds worth a task
 constexpr int64_t kPartialBytes = int64_t{16} << 20;
 
@@ -34,39 +35,33 @@ constexpr int64_t even_piece(int64_t n, int64_t most, int64_t unit) {
 
 // ---- one task -----------------------------------------------------------------------------------
 
-/// Rows of a tile that lie at equal steps, in A and in C.
-template <class T> struct Strip {
-  const T* a;
-  T* c;
-  int rows;
-};
+/// Where the rows of a task lie in the source and in the result.
+template <class T> struct TaskRows {
+  const T* from[kTaskRows + kMaxRows];
+  T* to[kTaskRows + kMaxRows];
 
-/// Runs of positions cut into strips as equal as they go.
-template <class T>
-int64_t make_strips(const Positions& p, int64_t begin, int64_t end, const T* a, T* c,
-                    Strip<T>* to) {
-  Strip<T>* const start = to;
-  p.for_runs(begin, end, [&](int64_t from, int64_t at, int64_t n) {
-    const int64_t pieces = ceil_div(n, kMaxRows);
-    for (int64_t i = 0, row = 0; i < pieces; ++i) {
-      const int64_t next = n * (i + 1) / pieces;
-      *to++ = {a + from + row * p.from_step(), c + at + row * p.to_step(),
-               static_cast<int>(next - row)};
-      row = next;
-    }
-  });
-  return to - start;
-}
+  void find(const Positions& p, int64_t begin, int64_t end, const T* source, T* result) {
+    int64_t row = 0;
+    p.for_runs(begin, end, [&](int64_t at_source, int64_t at_result, int64_t n) {
+      for (int64_t i = 0; i < n; ++i, ++row) {
+        from[row] = source + at_source + i * p.from_step();
+        to[row] = result + at_result + i * p.to_step();
+      }
+    });
+  }
+};
 
 /// How results are cut: rows are positions, or taps and channels for dkernel.
 struct Cut { int64_t rows, cols, row_tasks, col_tasks; };
 template <class T> Cut make_cut(int64_t rows, int64_t cols, int64_t most, int64_t times) {
   int64_t r = even_piece(rows, most, kMaxRows), c = even_piece(cols, kTaskCols, kPanel<T>);
-  while (ceil_div(rows, r) * ceil_div(cols, c) * times < kMostTasks / 2) {
-    if (r > 4 * kMaxRows)
-      r = round_up(r / 2, kMaxRows);
-    else if (c > 4 * kPanel<T>)
+  // Low tasks read the kernel too often, and it may lie in memory; narrow ones read the source so.
+  const auto tasks = [&] { return ceil_div(rows, r) * ceil_div(cols, c) * times; };
+  while (tasks() < kFewTasks) {
+    if (c > 4 * kPanel<T> && (c >= r || r <= 4 * kMaxRows))
       c = round_up(c / 2, kPanel<T>);
+    else if (r > 4 * kMaxRows)
+      r = round_up(r / 2, kMaxRows);
     else
       break;
   }
@@ -190,26 +185,28 @@ void multiply_part(const Sizes& s, const Phase<T>& phase, const Positions& posit
                    int64_t end, int64_t group, int64_t j0, int64_t j1, const T* source, T* result,
                    const T* bias) {
   constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
-  Strip<T> strips[kTaskRows + kMaxRows];
-  const int64_t count =
-      make_strips(positions, begin, end, source + group * s.inner, result + group * s.cols, strips);
+  TaskRows<T> rows;
+  rows.find(positions, begin, end, source + group * s.inner, result + group * s.cols);
+  const int64_t count = end - begin, strips = ceil_div(count, kMaxRows);
   const T* panels = phase.panels + group * round_up(s.cols, panel) * phase.k;
   const int64_t block = even_piece(phase.k, kBlockK, 8);
   for (int64_t k = 0; k < phase.k || k == 0; k += block) {
     MicroTile<T> tile{};
     tile.k = smaller(block, phase.k - k);
     tile.gather = phase.offsets + k;
-    tile.a_row = positions.from_step(), tile.c_row = positions.to_step();
     tile.b_k = panel;
     tile.add = k > 0;
     for (int64_t j = j0; j < j1; j += panel) {
       tile.b = panels + j * phase.k + k * panel;
+      tile.c_at = j;
       tile.cols = static_cast<int>(smaller(panel, j1 - j));
       if (bias != nullptr && k + block >= phase.k) tile.bias = bias + group * s.cols + j;
-      for (int64_t i = 0; i < count; ++i) {
-        tile.a = strips[i].a;
-        tile.c = strips[i].c + j;
-        micro_kernel<T, true>(strips[i].rows, tile.cols > lanes ? 2 : 1)(tile);
+      for (int64_t i = 0, row = 0; i < strips; ++i) {
+        const int64_t next = count * (i + 1) / strips;
+        tile.a_rows = rows.from + row;
+        tile.c_rows = rows.to + row;
+        micro_kernel<T, true>(static_cast<int>(next - row), tile.cols > lanes ? 2 : 1)(tile);
+        row = next;
       }
     }
   }

@@ -4,6 +4,7 @@
 // A task owns a part of C. For each block of k it walks panels of B (two vectors wide, so that
 // block_k rows of one stay in the nearest caches) and under each the rows of A. Operands are read
 // in place where their rows lie well: neither a page apart nor at distances that share cache sets.
+// Others are copied: by the one task that reads them, as it goes along, or before the product.
 #include "kernels/gemm.h"
 
 #include "kernels/gemm_micro.h"
@@ -28,7 +29,9 @@ template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;
 // A block of k of one panel of B about fills a first-level cache; of a task's rows of A, most of a
 // second-level one. A constant, as it decides the bits.
 constexpr int64_t kMaxBlockK = 512;
-constexpr int64_t kTaskRows = 192, kTaskCols = 256;  // A's rows in the second-level cache
+constexpr int64_t kTaskRows = 192, kTaskCols = 256;
+constexpr int64_t kTaskBytes = int64_t{384} << 10;   // of A, which a second-level cache holds
+constexpr int64_t kStackBytes = int64_t{448} << 10;  // of copies of A
 constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
 constexpr int64_t kMostTasks = 64, kFewTasks = 8;    // fewer leave threads idle
 constexpr int64_t kPackPanels = 8;                   // of B, to a task that copies
@@ -57,14 +60,15 @@ Copies choose_copies(const GemmShape& s, int64_t panel, int64_t element) {
   return {s.a != compute || (bad_a && s.n > 2 * panel), s.b != compute || s.transpose_b || bad_b};
 }
 
-void choose_tasks(GemmPlan& p, Copies copies, int64_t panel) {
+void choose_tasks(GemmPlan& p, Copies copies, int64_t panel, int64_t element) {
   const GemmShape& s = p.shape;
   const int64_t each = at_least(1, s.m * s.n * at_least(1, s.k));
   const int64_t wanted = at_most(kMostTasks, pieces(each * p.batch, kTaskWork));
   const int64_t times = p.batch * (p.split_k ? p.blocks_k : 1);
   // One task may as well own all of a low C where that spares copying B more than once.
   const bool low = copies.b && s.m <= 2 * kTaskRows;
-  int64_t rows = even_piece(s.m, low ? s.m : kTaskRows, kMaxRows);
+  const int64_t most_rows = at_most(kTaskRows, kTaskBytes / (kMaxBlockK * element));
+  int64_t rows = even_piece(s.m, low ? s.m : most_rows, kMaxRows);
   int64_t cols = even_piece(s.n, kTaskCols, panel);
   // Never so small that copies and edges weigh.
   const int64_t few_rows = 4 * kMaxRows, few_cols = p.chunk_k != 0 ? kTaskCols : 2 * panel;
@@ -112,16 +116,20 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
   const Copies copies = choose_copies(s, panel, size);
   // B comes from memory, once: in runs as long as a task's columns rather than a panel's.
   if (!copies.b && s.m <= kFewRows && s.n * s.k * size >= kPartialBytes / 32) p.chunk_k = kChunk;
-  choose_tasks(p, copies, panel);
+  choose_tasks(p, copies, panel, size);
   p.staged = !p.split_k && s.c != compute_dtype(s.c);
   const auto aligned = [](int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); };
   if (copies.a) {
-    p.a_row = round_up(p.block_k, 16) + 16;  // 16: rows at a power of two would share cache sets
-    p.a_bytes = aligned(p.blocks_k * s.m * p.a_row * size);
-    p.pack_rows = round_up(at_least(1, kTaskWork / 16 / p.block_k), 16);
+    // 16 more: rows at a power of two would share cache sets.
+    p.a_row = round_up(p.block_k, 16) + 16;
+    p.a_block = p.task_rows * p.a_row;
+    p.a = p.col_tasks == 1 && p.a_block * size <= kStackBytes ? GemmPlan::From::Stack
+                                                              : GemmPlan::From::Scratch;
   }
-  if (copies.b) p.b = p.row_tasks == 1 ? GemmPlan::B::Local : GemmPlan::B::Packed;
-  if (p.b == GemmPlan::B::Packed) p.b_bytes = aligned(round_up(s.n, panel) * s.k * size);
+  if (copies.b) p.b = p.row_tasks == 1 ? GemmPlan::From::Stack : GemmPlan::From::Scratch;
+  if (p.a == GemmPlan::From::Scratch)
+    p.a_bytes = aligned(p.blocks_k * p.row_tasks * p.a_block * size);
+  if (p.b == GemmPlan::From::Scratch) p.b_bytes = aligned(round_up(s.n, panel) * s.k * size);
   if (p.split_k) p.c_bytes = aligned(p.blocks_k * c_bytes);
   if (p.staged) p.c_bytes = aligned(c_bytes);
   return p;
@@ -159,7 +167,7 @@ template <class T> struct Block {
   T* c;
   int64_t c_row;
   bool add;
-  const T* bias;  // or null
+  const T* bias;  // or null; of a swapped plan: one element, as often as the widest tile is wide
 };
 
 /// Rows of A, and how to step through them.
@@ -168,9 +176,23 @@ template <class T> struct Rows {
   int64_t row, k;  // strides
 };
 
+/// What is read after a panel: lines that lie apart, which the processor does not foresee.
+struct Ahead {
+  const char* data;
+  int64_t row, rows, bytes;  // between rows, how many, of each
+
+  /// Asks for the i-th of n parts.
+  void fetch(int64_t i, int64_t n) const {
+    for (int64_t r = rows * i / n; r < rows * (i + 1) / n; ++r)
+      for (int64_t at = 63; at < bytes + 63; at += 64)
+        __builtin_prefetch(data + r * row + at_most(at, bytes - 1), 0, 2);
+  }
+};
+
 /// A panel of B times `count` rows of A, in strips as equal as they go.
 template <class T>
-void multiply_panel(const Rows<T>& a, int64_t count, MicroTile<T> tile, int vectors) {
+void multiply_panel(const Rows<T>& a, int64_t count, MicroTile<T> tile, int vectors,
+                    const Ahead& ahead) {
   const int64_t strips = pieces(count, kMaxRows);
   tile.a_row = a.row;
   tile.a_k = a.k;
@@ -182,6 +204,7 @@ void multiply_panel(const Rows<T>& a, int64_t count, MicroTile<T> tile, int vect
     tile.c = c + row * tile.c_row;
     if (start != nullptr) tile.start = start + row * tile.start_row;
     micro_kernel<T>(static_cast<int>(next - row), vectors)(tile);
+    ahead.fetch(i, strips);
     row = next;
   }
 }
@@ -199,44 +222,98 @@ void copy_panel(const GemmPlan& p, const void* b, int64_t first_k, int64_t size_
   });
 }
 
-/// One block of k of a part of C, panel by panel; `a` is the part's rows of A.
+/// Chains of one row of A with a panel of a B that lies transposed, as micro_tile would compute
+/// them from a copy: for one row the copy would cost more than the products. `b`: k = 0 of `width`
+/// rows.
+template <class T>
+void chain_transposed(const Rows<T>& a, int64_t size, const T* b, int64_t ldb, int64_t width,
+                      T* chain) {
+  constexpr int lanes = kLanes<T>;
+  Vec<T> sum[2] = {Vec<T>(T(0)), Vec<T>(T(0))};
+  for (int64_t k = 0; k < size; k += lanes) {
+    const int steps = static_cast<int>(at_most(lanes, size - k));
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      Vec<T> block[lanes];
+#pragma GCC unroll 16
+      for (int j = 0; j < lanes; ++j) {
+        const T* from = b + at_most(v * lanes + j, width - 1) * ldb + k;
+        block[j] = steps == lanes ? simd::load(from) : simd::load(from, steps);
+      }
+      transpose_registers(block);
+#pragma GCC unroll 16
+      for (int i = 0; i < lanes; ++i)
+        if (i < steps) sum[v] = fma(Vec<T>(a.data[(k + i) * a.k]), block[i], sum[v]);
+    }
+  }
+  simd::store(chain, sum[0]), simd::store(chain + lanes, sum[1]);
+}
+
+/// What a task copies of B for columns [j, j + width), as it lies.
+Ahead columns_of_b(const GemmPlan& p, const void* b, int64_t first, int64_t rows, int64_t j,
+                   int64_t width) {
+  const auto size = static_cast<int64_t>(size_of(p.shape.b));
+  const char* data = static_cast<const char*>(b);
+  if (p.shape.transpose_b)
+    return {data + (j * p.shape.ldb + first) * size, p.shape.ldb * size, width, rows * size};
+  return {data + (first * p.shape.ldb + j) * size, p.shape.ldb * size, rows, width * size};
+}
+
+/// One row of A and a B that lies transposed: the product runs without a copy.
+template <class T> bool chained(const GemmPlan& p, const Part& part) {
+  return part.i1 - part.i0 == 1 && p.shape.transpose_b && p.shape.b == compute_dtype(p.shape.b);
+}
+
+/// The tile of the panel at column j of a part, for the part's first strip; what it copies of B
+/// goes to `copy`. Narrows `vectors` to what the panel is wide.
+template <class T>
+MicroTile<T> panel_tile(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
+                        const Part& part, const Rows<T>& a, int64_t j, T* copy, int& vectors) {
+  constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
+  const int64_t ldb = p.shape.ldb, left = part.j1 - part.j0 - j, column = part.j0 + j;
+  const T* b = static_cast<const T*>(x.b);
+  MicroTile<T> tile{};
+  tile.k = block.size;
+  if (block.start != nullptr) tile.start = block.start + j, tile.start_row = block.start_row;
+  if (p.b == GemmPlan::From::Memory && (left >= panel || left == lanes)) {
+    while (vectors * lanes > left) vectors /= 2;
+    tile.b = b + block.first * ldb + column, tile.b_k = ldb;
+  } else {
+    vectors = left > lanes ? 2 : 1;
+    const int64_t width = at_most(left, panel);
+    if (block.packed != nullptr) {
+      tile.b = block.packed + column * block.size, tile.b_k = panel;
+    } else if (chained<T>(p, part)) {
+      chain_transposed(a, block.size, b + column * ldb + block.first, ldb, width, copy);
+      tile.k = 0, tile.start = copy, tile.b = copy;
+    } else {
+      copy_panel(p, x.b, block.first, block.size, column, width, vectors * lanes, copy);
+      tile.b = copy, tile.b_k = vectors * lanes;
+    }
+  }
+  tile.cols = static_cast<int>(at_most(left, vectors * lanes));
+  tile.c = block.c + j, tile.c_row = block.c_row;
+  tile.add = block.add;
+  if (block.bias != nullptr) tile.bias = p.swapped ? block.bias : block.bias + j;
+  return tile;
+}
+
+/// One block of k of a part of C; `a` is the part's rows of A.
 template <class T>
 void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
                    const MatrixPart& part, const Rows<T>& a) {
   alignas(64) T local[kMaxBlockK * kPanel<T>];
-  constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
-  const int64_t ldb = p.shape.ldb, width = part.j1 - part.j0, rows = part.i1 - part.i0;
+  const int64_t width = part.j1 - part.j0, rows = part.i1 - part.i0;
   const int widest = rows < 4 ? max_vectors(static_cast<int>(rows)) : 2;
-  T same_bias[8 * lanes];
-  if (block.bias != nullptr && p.swapped)
-    for (T& y : same_bias) y = *block.bias;
   for (int64_t j = 0; j < width;) {
-    const int64_t left = width - j;
-    int vectors = left > lanes ? 2 : 1;
-    MicroTile<T> tile{};
-    tile.k = block.size;
-    if (p.b == GemmPlan::B::InPlace && (left >= panel || left == lanes)) {
-      for (vectors = widest; vectors * lanes > left;) vectors /= 2;
-      tile.b = static_cast<const T*>(x.b) + block.first * ldb + part.j0 + j;
-      tile.b_k = ldb;
-    } else if (block.packed != nullptr) {
-      tile.b = block.packed + (part.j0 + j) * block.size;
-      tile.b_k = panel;
-    } else {
-      tile.b_k = vectors * lanes;
-      copy_panel(p, x.b, block.first, block.size, part.j0 + j, at_most(left, panel), tile.b_k,
-                 local);
-      tile.b = local;
-    }
-    tile.cols = static_cast<int>(at_most(left, vectors * lanes));
-    tile.c = block.c + j;
-    tile.c_row = block.c_row;
-    tile.add = block.add;
-    if (block.start != nullptr) tile.start = block.start + j;
-    tile.start_row = block.start_row;
-    if (block.bias != nullptr) tile.bias = p.swapped ? same_bias : block.bias + j;
-    multiply_panel(a, rows, tile, vectors);
+    int vectors = widest;
+    const MicroTile<T> tile = panel_tile(p, x, block, part, a, j, local, vectors);
     j += tile.cols;
+    Ahead ahead{};
+    if (p.b == GemmPlan::From::Stack && !chained<T>(p, part))
+      ahead =
+          columns_of_b(p, x.b, block.first, block.size, part.j0 + j, at_most(width - j, kPanel<T>));
+    multiply_panel(a, rows, tile, vectors, ahead);
   }
 }
 
@@ -254,6 +331,21 @@ void multiply_chunks(const GemmPlan& p, const GemmOperands& x, const Block<T>& b
       chunk.c = chain, chunk.c_row = kTaskCols, chunk.add = false, chunk.bias = nullptr;
     multiply_part(p, x, chunk, part, Rows<T>{a.data + k * a.k, a.row, a.k});
   }
+}
+
+/// One block of k of a task's rows of A, copied.
+template <class T>
+void copy_a(const GemmPlan& p, const void* a, int64_t block, int64_t row_task, T* to) {
+  const GemmShape& s = p.shape;
+  const int64_t first = block * p.block_k, size = at_most(p.block_k, s.k - first);
+  const int64_t row = row_task * p.task_rows, rows = at_most(p.task_rows, s.m - row);
+  with_storage<T>(s.a, [&](auto tag) {
+    const auto* from = static_cast<decltype(tag)>(a);
+    if (s.transpose_a)
+      pack_transposed(to, p.a_row, from + first * s.lda + row, s.lda, rows, size);
+    else
+      pack_rows(to, p.a_row, from + row * s.lda + first, s.lda, rows, size, size);
+  });
 }
 
 /// Rows of C between their dtype and the arithmetic's.
@@ -303,9 +395,12 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
   int64_t c_row = s.n;
   if (!p.split_k && !p.staged) c = static_cast<T*>(x.c), c_row = s.ldc;
   c += part.i0 * c_row + part.j0;
+  alignas(64) T local[kStackBytes / sizeof(T)];
   T bias[kTaskCols];
   if (x.bias != nullptr)
     load_bias(p, x.bias, p.swapped ? 0 : part.j0, p.swapped ? 1 : part.j1 - part.j0, bias);
+  if (x.bias != nullptr && p.swapped)
+    for (int i = 1; i < max_vectors(1) * kLanes<T>; ++i) bias[i] = bias[0];
   if (p.staged && s.accumulate)
     for (int64_t i = part.i0; i < part.i1; ++i)
       widen_c(p, x.c, c + (i - part.i0) * c_row, i, part.j0, part.j1);
@@ -319,8 +414,15 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
     b.add = !p.split_k && (kb > 0 || s.accumulate);
     if (x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1) b.bias = bias;
     Rows<T> block_a{a.data + b.first * a.k, a.row, a.k};
-    if (p.a_row != 0)
-      block_a = {reinterpret_cast<const T*>(scratch) + (kb * s.m + part.i0) * p.a_row, p.a_row, 1};
+    if (p.a != GemmPlan::From::Memory) {
+      const int64_t row_task = tile / p.col_tasks;
+      const T* copy = local;
+      if (p.a == GemmPlan::From::Stack)
+        copy_a(p, x.a, kb, row_task, local);
+      else
+        copy = reinterpret_cast<const T*>(scratch) + (kb * p.row_tasks + row_task) * p.a_block;
+      block_a = {copy, p.a_row, 1};
+    }
     if (p.chunk_k != 0)
       multiply_chunks(p, x, b, part, block_a);
     else
@@ -362,22 +464,6 @@ void reduce(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t row
   }
 }
 
-/// One block of k of some rows of A, copied row-major; `group` counts blocks, then rows.
-template <class T> void copy_a(const GemmPlan& p, const void* a, T* to, int64_t group) {
-  const GemmShape& s = p.shape;
-  const int64_t groups = pieces(s.m, p.pack_rows), block = group / groups;
-  const int64_t first = block * p.block_k, size = at_most(p.block_k, s.k - first);
-  const int64_t i = group % groups * p.pack_rows, rows = at_most(p.pack_rows, s.m - i);
-  with_storage<T>(s.a, [&](auto tag) {
-    const auto* from = static_cast<decltype(tag)>(a);
-    T* row = to + (block * s.m + i) * p.a_row;
-    if (s.transpose_a)
-      pack_transposed(row, p.a_row, from + first * s.lda + i, s.lda, rows, size);
-    else
-      pack_rows(row, p.a_row, from + i * s.lda + first, s.lda, rows, size, size);
-  });
-}
-
 /// One block of k of a few panels of B, copied; `group` counts blocks, then panels.
 template <class T> void copy_b(const GemmPlan& p, const void* b, T* to, int64_t group) {
   const GemmShape& s = p.shape;
@@ -394,7 +480,7 @@ template <class T> void copy_b(const GemmPlan& p, const void* b, T* to, int64_t 
 }
 
 int64_t copies_of_a(const GemmPlan& p) {
-  return p.a_row != 0 ? p.blocks_k * pieces(p.shape.m, p.pack_rows) : 0;
+  return p.a == GemmPlan::From::Scratch ? p.blocks_k * p.row_tasks : 0;
 }
 int64_t copies_of_b(const GemmPlan& p) {
   const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element_bytes(p.shape));
@@ -413,7 +499,8 @@ void gemm_pack(const GemmPlan& p, const GemmOperands& operands, char* scratch, i
   with_compute(p.shape.c, [&](auto tag) {
     using T = decltype(tag);
     if (task < of_a)
-      copy_a(p, x.a, reinterpret_cast<T*>(scratch), task);
+      copy_a(p, x.a, task / p.row_tasks, task % p.row_tasks,
+             reinterpret_cast<T*>(scratch) + task * p.a_block);
     else
       copy_b(p, x.b, reinterpret_cast<T*>(scratch + p.a_bytes), task - of_a);
   });

@@ -30,10 +30,11 @@ struct GemmOperands {
 
 /// How a product runs, decided from its shape.
 struct GemmPlan {
-  enum class B {
-    InPlace,  // rows of B are read where they lie
-    Local,    // a panel at a time is copied to the stack, by each task
-    Packed    // all panels are copied to scratch once, before the product
+  /// Where the tasks read an operand.
+  enum class From {
+    Memory,  // where it lies
+    Stack,   // in a copy of what is next, which each task makes for itself
+    Scratch  // in a copy of all of it, made once, before the product
   };
   GemmShape shape;
   int64_t batch;
@@ -41,12 +42,11 @@ struct GemmPlan {
   int64_t block_k, blocks_k;     // k in blocks_k blocks of block_k, the last one shorter
   int64_t task_rows, task_cols;  // of C, to a task
   int64_t row_tasks, col_tasks;
-  int64_t a_row;  // A is copied to scratch, each block of k row-major with this row stride; 0: it
-                  // is read in place
-  B b;
-  int64_t pack_rows;  // of A, to a task that copies
-  int64_t chunk_k;    // rows of B walked at a time, all of a task's columns under each; 0: a block
-  bool split_k;       // each block of k is a task and has a partial C; they are added afterwards
+  From a, b;
+  int64_t a_row,
+      a_block;      // of copies of A: from row to row, from one task's block of k to the next
+  int64_t chunk_k;  // rows of B walked at a time, all of a task's columns under each; 0: a block
+  bool split_k;     // each block of k is a task and has a partial C; they are added afterwards
   int64_t reduce_rows;  // of C, to a task that adds them
   bool staged;          // C is computed in scratch in the arithmetic's type, then converted
   int64_t matrices;     // of the batch, to a task

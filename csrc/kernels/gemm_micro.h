@@ -35,8 +35,13 @@ template <class T> struct MicroTile {
   int64_t k;
   const T* a;
   int64_t a_row, a_k;
-  const int64_t* gather;  // gathering kernels: a at step k lies gather[k] on, and a_k is not read
-  const T* b;             // readable in full vectors
+  // Gathering kernels instead: where each row of A begins, how far on its element at step k lies,
+  // and where each row of C begins, c_at further.
+  const T* const* a_rows;
+  const int64_t* gather;
+  T* const* c_rows;
+  int64_t c_at;
+  const T* b;  // readable in full vectors
   int64_t b_k;
   const T* start;  // the chains so far, in full vectors, or null for 0
   int64_t start_row;
@@ -63,9 +68,15 @@ void micro_tile(const MicroTile<T>& tile) {
       sum[r][v] = V(T(0));
       if (t.start != nullptr) sum[r][v] = simd::load(t.start + r * t.start_row + v * kLanes);
     }
-  const T* a[kGroups];
-#pragma GCC unroll 8
-  for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * t.a_row;
+  const T* a[kGather ? kRows : kGroups];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    if (kGather)
+      a[r] = t.a_rows[r];
+    else if (r % 3 == 0)
+      a[r / 3] = t.a + r * t.a_row;
+  }
+  const auto c_row = [&t](int r) { return kGather ? t.c_rows[r] + t.c_at : t.c + r * t.c_row; };
   const T* b = t.b;
   const int64_t a_row = t.a_row, a_k = t.a_k, b_k = t.b_k;
   const int64_t* gather = t.gather;
@@ -73,8 +84,7 @@ void micro_tile(const MicroTile<T>& tile) {
   // the hardware's own prefetch (on Zen 3: 79 to 89 GFLOP/s at 640^3).
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)
-    for (int v = 0; v < kVectors; v += kLinesApart)
-      __builtin_prefetch(t.c + r * t.c_row + v * kLanes, 1);
+    for (int v = 0; v < kVectors; v += kLinesApart) __builtin_prefetch(c_row(r) + v * kLanes, 1);
   for (int64_t k = t.k; k > 0; --k) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; v += kLinesApart) __builtin_prefetch(b + 8 * b_k + v * kLanes);
@@ -84,7 +94,7 @@ void micro_tile(const MicroTile<T>& tile) {
     const int64_t at = kGather ? *gather++ : 0;
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const V x(a[r / 3][at + (r % 3) * a_row]);
+      const V x(kGather ? a[r][at] : a[r / 3][(r % 3) * a_row]);
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
     }
@@ -101,10 +111,10 @@ void micro_tile(const MicroTile<T>& tile) {
   for (int v = 0; v < kVectors; ++v) {
     const int n = t.cols - v * kLanes;
     if (n <= 0) break;
-    T* c = t.c + v * kLanes;
+    const int at = v * kLanes;
     if (t.add) {
 #pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) sum[r][v] = load_up_to(c + r * t.c_row, n) + sum[r][v];
+      for (int r = 0; r < kRows; ++r) sum[r][v] = load_up_to(c_row(r) + at, n) + sum[r][v];
     }
     if (t.bias != nullptr) {
       const V bias = load_up_to(t.bias + v * kLanes, n);
@@ -114,9 +124,9 @@ void micro_tile(const MicroTile<T>& tile) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       if (n >= kLanes)
-        simd::store(c + r * t.c_row, sum[r][v]);
+        simd::store(c_row(r) + at, sum[r][v]);
       else
-        simd::store(c + r * t.c_row, sum[r][v], n);
+        simd::store(c_row(r) + at, sum[r][v], n);
     }
   }
 }

@@ -54,6 +54,43 @@ def test_a_row_alone_has_the_bits_it_has_in_a_batch(dtype: str, n: int, k: int) 
             assert part.tobytes() == whole[-rows:].tobytes(), f"{rows} rows, {n=} {k=} {tb=}"
 
 
+# A is copied: by the tasks (few columns; a long k in parts) or before them, at ragged edges.
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int8"])
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(256, 64, 4200), (131, 33, 140), (300, 600, 200), (256, 256, 256)]
+)
+def test_how_operands_lie_does_not_change_bits(dtype: str, m: int, n: int, k: int) -> None:
+    rng = np.random.default_rng(4)
+    a, b = rng.uniform(-9, 9, (m, k)), rng.uniform(-9, 9, (k, n))
+    a, b = (apply("cast", x, dtype=dtype) for x in (a, b))
+    across, aslant = (apply("copy", apply("transpose", x)) for x in (a, b))
+    plain = apply("matmul", a, b).numpy()
+    if dtype.startswith("float"):
+        exact = a.numpy().astype("float64") @ b.numpy().astype("float64")
+        np.testing.assert_allclose(plain, exact, rtol=0, atol=3e-6 * np.abs(exact).max())
+    for ta, tb in ((True, False), (False, True), (True, True)):
+        given = (across if ta else a, aslant if tb else b)
+        got = apply("matmul", *given, transpose_a=ta, transpose_b=tb).numpy()
+        assert got.tobytes() == plain.tobytes(), (ta, tb)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_one_column_and_a_bias(dtype: str) -> None:
+    rng = np.random.default_rng(5)
+    a, b, bias = (
+        apply("cast", rng.uniform(-1, 1, s), dtype=dtype) for s in ((77, 1030), (1030, 1), 1)
+    )
+    plain, biased = apply("matmul", a, b).numpy(), apply("matmul", a, b, bias).numpy()
+    exact = a.numpy().astype("float64") @ b.numpy().astype("float64")
+    tolerance = 2e-2 if dtype == "float16" else 1e-5
+    np.testing.assert_allclose(plain, exact, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(
+        biased, exact + bias.numpy().astype("float64"), rtol=0, atol=tolerance
+    )
+    for rows in (1, 2, 7, 16):
+        assert apply("matmul", a[-rows:], b).numpy().tobytes() == plain[-rows:].tobytes()
+
+
 def test_a_matrix_in_a_batch_has_the_bits_it_has_alone() -> None:
     rng = np.random.default_rng(3)
     a, b = (rng.uniform(-1, 1, s).astype("float32") for s in ((5, 20, 33), (5, 33, 18)))
