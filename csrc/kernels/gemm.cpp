@@ -122,13 +122,13 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
   if (copies.a) {
     // 16 more: rows at a power of two would share cache sets.
     p.a_row = round_up(p.block_k, 16) + 16;
-    p.a_block = p.task_rows * p.a_row;
-    p.a = p.col_tasks == 1 && p.a_block * size <= kStackBytes ? GemmPlan::From::Stack
-                                                              : GemmPlan::From::Scratch;
+    p.a_block = s.m * p.a_row;
+    p.a = p.col_tasks == 1 && p.task_rows * p.a_row * size <= kStackBytes ? GemmPlan::From::Stack
+                                                                          : GemmPlan::From::Scratch;
+    p.pack_rows = round_up(at_least(1, kTaskWork / 16 / p.block_k), 16);
   }
   if (copies.b) p.b = p.row_tasks == 1 ? GemmPlan::From::Stack : GemmPlan::From::Scratch;
-  if (p.a == GemmPlan::From::Scratch)
-    p.a_bytes = aligned(p.blocks_k * p.row_tasks * p.a_block * size);
+  if (p.a == GemmPlan::From::Scratch) p.a_bytes = aligned(p.blocks_k * p.a_block * size);
   if (p.b == GemmPlan::From::Scratch) p.b_bytes = aligned(round_up(s.n, panel) * s.k * size);
   if (p.split_k) p.c_bytes = aligned(p.blocks_k * c_bytes);
   if (p.staged) p.c_bytes = aligned(c_bytes);
@@ -260,7 +260,7 @@ Ahead columns_of_b(const GemmPlan& p, const void* b, int64_t first, int64_t rows
 }
 
 /// One row of A and a B that lies transposed: the product runs without a copy.
-template <class T> bool chained(const GemmPlan& p, const Part& part) {
+template <class T> bool chained(const GemmPlan& p, const MatrixPart& part) {
   return part.i1 - part.i0 == 1 && p.shape.transpose_b && p.shape.b == compute_dtype(p.shape.b);
 }
 
@@ -268,7 +268,8 @@ template <class T> bool chained(const GemmPlan& p, const Part& part) {
 /// goes to `copy`. Narrows `vectors` to what the panel is wide.
 template <class T>
 MicroTile<T> panel_tile(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
-                        const Part& part, const Rows<T>& a, int64_t j, T* copy, int& vectors) {
+                        const MatrixPart& part, const Rows<T>& a, int64_t j, T* copy,
+                        int& vectors) {
   constexpr int64_t lanes = kLanes<T>, panel = kPanel<T>;
   const int64_t ldb = p.shape.ldb, left = part.j1 - part.j0 - j, column = part.j0 + j;
   const T* b = static_cast<const T*>(x.b);
@@ -333,12 +334,12 @@ void multiply_chunks(const GemmPlan& p, const GemmOperands& x, const Block<T>& b
   }
 }
 
-/// One block of k of a task's rows of A, copied.
+/// One block of k of rows [row, end) of A, copied.
 template <class T>
-void copy_a(const GemmPlan& p, const void* a, int64_t block, int64_t row_task, T* to) {
+void copy_a(const GemmPlan& p, const void* a, int64_t block, int64_t row, int64_t end, T* to) {
   const GemmShape& s = p.shape;
   const int64_t first = block * p.block_k, size = at_most(p.block_k, s.k - first);
-  const int64_t row = row_task * p.task_rows, rows = at_most(p.task_rows, s.m - row);
+  const int64_t rows = end - row;
   with_storage<T>(s.a, [&](auto tag) {
     const auto* from = static_cast<decltype(tag)>(a);
     if (s.transpose_a)
@@ -415,12 +416,11 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
     if (x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1) b.bias = bias;
     Rows<T> block_a{a.data + b.first * a.k, a.row, a.k};
     if (p.a != GemmPlan::From::Memory) {
-      const int64_t row_task = tile / p.col_tasks;
       const T* copy = local;
       if (p.a == GemmPlan::From::Stack)
-        copy_a(p, x.a, kb, row_task, local);
+        copy_a(p, x.a, kb, part.i0, part.i1, local);
       else
-        copy = reinterpret_cast<const T*>(scratch) + (kb * p.row_tasks + row_task) * p.a_block;
+        copy = reinterpret_cast<const T*>(scratch) + kb * p.a_block + part.i0 * p.a_row;
       block_a = {copy, p.a_row, 1};
     }
     if (p.chunk_k != 0)
@@ -480,7 +480,7 @@ template <class T> void copy_b(const GemmPlan& p, const void* b, T* to, int64_t 
 }
 
 int64_t copies_of_a(const GemmPlan& p) {
-  return p.a == GemmPlan::From::Scratch ? p.blocks_k * p.row_tasks : 0;
+  return p.a == GemmPlan::From::Scratch ? p.blocks_k * pieces(p.shape.m, p.pack_rows) : 0;
 }
 int64_t copies_of_b(const GemmPlan& p) {
   const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element_bytes(p.shape));
@@ -498,11 +498,14 @@ void gemm_pack(const GemmPlan& p, const GemmOperands& operands, char* scratch, i
   const int64_t of_a = copies_of_a(p);
   with_compute(p.shape.c, [&](auto tag) {
     using T = decltype(tag);
-    if (task < of_a)
-      copy_a(p, x.a, task / p.row_tasks, task % p.row_tasks,
-             reinterpret_cast<T*>(scratch) + task * p.a_block);
-    else
+    if (task < of_a) {
+      const int64_t groups = pieces(p.shape.m, p.pack_rows), block = task / groups;
+      const int64_t row = task % groups * p.pack_rows, end = at_most(p.shape.m, row + p.pack_rows);
+      copy_a(p, x.a, block, row, end,
+             reinterpret_cast<T*>(scratch) + block * p.a_block + row * p.a_row);
+    } else {
       copy_b(p, x.b, reinterpret_cast<T*>(scratch + p.a_bytes), task - of_a);
+    }
   });
 }
 

@@ -43,8 +43,8 @@ struct GemmPlan {
   int64_t task_rows, task_cols;  // of C, to a task
   int64_t row_tasks, col_tasks;
   From a, b;
-  int64_t a_row,
-      a_block;      // of copies of A: from row to row, from one task's block of k to the next
+  int64_t a_row, a_block;  // of copies of A: from row to row, from one block of k to the next
+  int64_t pack_rows;       // of A, to a task that copies it to scratch
   int64_t chunk_k;  // rows of B walked at a time, all of a task's columns under each; 0: a block
   bool split_k;     // each block of k is a task and has a partial C; they are added afterwards
   int64_t reduce_rows;  // of C, to a task that adds them
