@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import activations, constraints, initializers, ops, random, regularizers
 from ..errors import ArgumentError, ShapeError
+from ..ops.recurrent import project
 from ..registry import built_in
 from .base import Layer
 from .core import positive_int
@@ -115,9 +116,7 @@ class Cell(Layer):
 
     def project(self, inputs: Any) -> Any:
         """(..., features) to (..., gates * units): the input's share of the gates."""
-        z = ops.matmul(inputs, self.cast_weight(self.kernel))
-        bias = self._input_bias()
-        return z if bias is None else z + bias
+        return project(inputs, self.cast_weight(self.kernel), self._input_bias())
 
     def _input_bias(self) -> Any:
         return None if self.bias is None else self.cast_weight(self.bias)
@@ -440,15 +439,17 @@ class GRUCell(Cell):
     def sequence(
         self, z: Any, states: list[Any], mask: Any, go_backwards: bool, zero_output_for_mask: bool
     ) -> tuple[Any, list[Any]] | None:
-        """All steps by `ops.gru`, with `reset_after`."""
-        if not self.reset_after or not self._is_standard(GRUCell, z, states):
+        """All steps by `ops.gru`."""
+        if not self._is_standard(GRUCell, z, states):
             return None
         kernel = self.cast_weight(self.recurrent_kernel)
-        if self.bias is None:
+        if self.bias is None or not self.reset_after:
             bias = ops.zeros((3 * self.units,), dtype=z.dtype)
         else:
             bias = self.cast_weight(self.bias)[1]
-        y, h = ops.gru(z, kernel, bias, states[0], mask, go_backwards, zero_output_for_mask)
+        y, h = ops.gru(
+            z, kernel, bias, states[0], mask, go_backwards, zero_output_for_mask, self.reset_after
+        )
         return y, [h]
 
     def get_config(self) -> dict[str, Any]:
