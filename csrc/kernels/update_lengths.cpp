@@ -12,16 +12,13 @@ namespace {
 /// In double, so that no float overflows.
 double squares(const float* x, int64_t n) {
   using D = Vec<double>;
-  D sum[4] = {D(0.0), D(0.0), D(0.0), D(0.0)};
-  int at = 0;
+  D low(0.0), high(0.0);
   for_vectors<float>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
     const Vec<float> v = load_some(x + i, lanes);
-    const D low = widen_low(v), high = widen_high(v);
-    sum[at] = fma(low, low, sum[at]);
-    sum[at + 1] = fma(high, high, sum[at + 1]);
-    at ^= 2;
+    const D a = widen_low(v), b = widen_high(v);
+    low = fma(a, a, low), high = fma(b, b, high);
   });
-  return hsum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+  return hsum(low + high);
 }
 double squares(const double* x, int64_t n) {
   return sum_vectors<double, 4>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
