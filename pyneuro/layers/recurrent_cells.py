@@ -64,6 +64,9 @@ class Cell(Layer):
 
     dropout: float
     recurrent_dropout: float
+    bias_initializer: Any
+    bias_regularizer: Any
+    bias_constraint: Any
 
     def build(self, input_shape: Any) -> None:
         """Make the kernel (features, gates * units), the recurrent kernel and the bias."""
@@ -310,12 +313,26 @@ class LSTMCell(Cell):
         self.unit_forget_bias = bool(unit_forget_bias)
         self.state_size = [self.units, self.units]
 
-    def build(self, input_shape: Any) -> None:
-        """Make the weights; the forget gate's bias begins at 1 where that is wanted."""
-        super().build(input_shape)
-        if self.bias is not None and self.unit_forget_bias:
-            first, second, rest = ops.split(self.bias, [self.units, 2 * self.units])
-            self.bias.assign(ops.concatenate([first, ops.ones_like(second), rest]))
+    def _make(self, shape: tuple[int, ...], part: str, name: str) -> Any:
+        if part != "bias" or not self.unit_forget_bias:
+            return super()._make(shape, part, name)
+        return self.add_weight(
+            shape,
+            self._first_bias,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+            name=name,
+        )
+
+    def _first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """Of the forget gate 1, of the others as `bias_initializer` has it."""
+        draw = self.bias_initializer
+        parts = [
+            draw((self.units,), dtype=dtype),
+            ops.ones((self.units,), dtype=dtype),
+            draw((2 * self.units,), dtype=dtype),
+        ]
+        return ops.concatenate(parts)
 
     def step(self, z: Any, states: list[Any], mask: Any) -> tuple[Any, list[Any]]:
         """One step from projected inputs."""

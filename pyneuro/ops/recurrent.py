@@ -128,7 +128,7 @@ def project(x: TensorLike, kernel: TensorLike, bias: TensorLike | None) -> Tenso
     Returns:
         (..., gates * units).
     """
-    inputs = [floating(a) for a in (x, kernel, bias) if a is not None]
+    inputs = [tensor(a) for a in (x, kernel, bias) if a is not None]
     dtype = functools.reduce(common_dtype, (a.dtype for a in inputs))
     z: Tensor = apply("matmul", *(a.astype(dtype) for a in inputs))
     return z
