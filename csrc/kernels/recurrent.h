@@ -8,7 +8,6 @@
 #include "kernels/gemm_micro.h"
 #include "kernels/gemm_pack.h"
 #include "kernels/lines.h"
-#include "simd/exp.h"
 
 namespace pyneuro {
 inline namespace PN_SIMD_ABI {
@@ -127,9 +126,9 @@ template <class T, class S> [[gnu::always_inline]] inline void put(S* p, Vec<T> 
     simd::store_as(p, v, n);
 }
 
-/// Brings to the caches what the gates of a panel read or write of one sample and step: `count`
-/// pieces of `width` elements, `apart` from each other. No hardware foresees them, and a product
-/// hides the wait; stores that wait would fill their queue.
+/// Brings to the caches what the gates of a panel read of one sample and step: `count` pieces of
+/// `width` elements, `apart` from each other. No hardware foresees them, and a product hides the
+/// wait.
 template <class S>
 [[gnu::always_inline]] inline void fetch(const S* p, int count, int64_t apart, int64_t width) {
   constexpr int64_t line = 64 / sizeof(S);
@@ -157,47 +156,20 @@ template <class F> void with_floats(DType dtype, F f) {
   });
 }
 
-/// 1 / (1 + e^-x), from an e^-x that is a normal number: results below 1e-38 (1e-307) are not
-/// found.
-template <class T> [[gnu::always_inline]] inline Vec<T> gate(Vec<T> x) {
-  const Vec<T> far(sizeof(T) == 8 ? T(708) : T(87));
-  // min and max give their second argument where one is NaN.
-  const auto a = simd::reduce_by_ln2(min(far, max(-far, -x)));
-  const Vec<T> one(T(1));
-  return one / (one + (one + simd::reduced_expm1(a.r)) * simd::power_of_two<T>(a.shifted));
-}
-
-/// product <- f(x + product) for one gate of some units: `samples` rows of `count` units, `width`
-/// apart in the product and `x_row` in x. A loop for each gate: its chains of dependent operations
-/// are short enough for several to be under way at a time.
-template <class T, class S, class F>
-[[gnu::noinline]] void activate(T* product, int64_t width, const S* x, int64_t x_row,
-                                int64_t samples, int64_t count, F f) {
-  for (int64_t n = 0; n < samples; ++n, product += width, x += x_row)
-    for_vectors<T>(count, [&](int64_t k, int lanes) __attribute__((always_inline)) {
-      simd::store(product + k, f(get<T>(x + k, lanes) + simd::load(product + k)));
-    });
-}
-
-/// A step forward of the part, panel by panel: the gates' products with h, `from`, and before gate
-/// g's ahead(g, n, u) for each sample, which fetches what will be written; then
-/// prepare(u, count, products) for all samples, and for each one sample(n, u, count, sums), which
-/// do `count` units from u on. products[g] is gate g's, sums[g] points to a sample's row in it.
-template <int kGates, class T, class S, class A, class P, class F>
+/// A step forward of the part: the gates' products with h, `from`, panel by panel, and for each
+/// sample sample(n, u, count, sums), which does `count` units from u on; sums[g] points to gate g's
+/// product.
+template <int kGates, class T, class S, class F>
 void forward_step(const Sequence& q, int64_t s, const Part& part, const Panels<T> (&panels)[kGates],
-                  const T* from, int64_t row, const S* x, A ahead, P prepare, F sample) {
+                  const T* from, int64_t row, const S* x, F sample) {
   const int64_t width = panels[0].width;
   alignas(64) T product[kGates][kProduct<T>];
   for (int64_t j = part.j0; j < part.j1; ++j) {
     const int64_t u = j * width;
-    for (int g = 0; g < kGates; ++g) {
-      for (int64_t n = part.n0; n < part.n1; ++n) {
-        fetch(x + ((n * q.steps + q.time(s)) * kGates + g) * q.units + u, 1, 0, width);
-        ahead(g, n, u);
-      }
+    for (int64_t n = part.n0; n < part.n1; ++n)
+      fetch(x + (n * q.steps + q.time(s)) * kGates * q.units + u, kGates, q.units, width);
+    for (int g = 0; g < kGates; ++g)
       panels[g].multiply(j, from + part.n0 * row, row, part.n1 - part.n0, product[g]);
-    }
-    prepare(u, smaller(width, q.units - u), product);
     for (int64_t n = part.n0; n < part.n1; ++n) {
       const T* sums[kGates];
       for (int g = 0; g < kGates; ++g) sums[g] = product[g] + (n - part.n0) * width;

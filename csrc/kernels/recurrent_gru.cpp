@@ -4,9 +4,12 @@
 // first one's gates leave of the whole state, and runs as two rounds.
 #include "kernels/kernels.h"
 #include "kernels/recurrent.h"
+#include "ops/formulas.h"
 
 namespace pyneuro {
 namespace {
+
+using formulas::Sigmoid;
 
 // ---- forward ------------------------------------------------------------------------------------
 
@@ -48,16 +51,7 @@ template <class T, class S> struct Forward {
 
   int64_t rounds() const { return q.steps; }
   void step(int64_t s, const Part& part) const {
-    const auto ahead = [&](int g, int64_t n, int64_t u) {
-      const int64_t at = n * q.steps + q.time(s), width = panels[0].width;
-      if (g == 0) fetch(y + (n * q.steps + s) * q.units + u, 1, 0, width);
-      if (trace == nullptr) return;
-      fetch(trace + (at * 4 + g) * q.units + u, 1, 0, width);
-      if (g == 1) fetch(trace + (at * 4 + 3) * q.units + u, 1, 0, width);
-      if (g == 2) fetch(before + at * q.units + u, 1, 0, width);
-    };
-    const auto none = [](int64_t, int64_t, auto&) {};
-    forward_step(q, s, part, panels, h[s & 1], row, x, ahead, none,
+    forward_step(q, s, part, panels, h[s & 1], row, x,
                  [&](int64_t n, int64_t u, int64_t count, const T* const(&sums)[kGates]) {
                    sample(s, n, u, count, sums);
                  });
@@ -76,7 +70,7 @@ template <class T, class S> struct Forward {
       const auto inner = [&](int g) {
         return simd::load(sums[g] + k) + get<T>(pb + g * units + k, lanes);
       };
-      const V z = gate(input(0) + inner(0)), r = gate(input(1) + inner(1));
+      const V z = Sigmoid::eval(input(0) + inner(0)), r = Sigmoid::eval(input(1) + inner(1));
       const V product = inner(2), m = tanh(input(2) + r * product);
       const V old_h = load_some(ph + k, lanes);
       if (kept != nullptr) {
@@ -142,7 +136,7 @@ template <class T, class S> struct ForwardBefore : Forward<T, S> {
     for_vectors<T>(count, [&](int64_t k, int lanes) __attribute__((always_inline)) {
       const auto of = [&](int g, const T* sums) __attribute__((always_inline)) {
         const V inner = simd::load(sums + k) + get<T>(pb + g * units + k, lanes);
-        return gate(get<T>(px + g * units + k, lanes) + inner);
+        return Sigmoid::eval(get<T>(px + g * units + k, lanes) + inner);
       };
       const V z = of(0, of_z), r = of(1, of_r);
       const V old_h = load_some(h[s & 1] + to + k, lanes), rest = r * old_h;

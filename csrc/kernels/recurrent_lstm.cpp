@@ -2,9 +2,12 @@
 // kernel and the gates of some units are one pass, so the product never leaves the nearest cache.
 #include "kernels/kernels.h"
 #include "kernels/recurrent.h"
+#include "ops/formulas.h"
 
 namespace pyneuro {
 namespace {
+
+using formulas::Sigmoid;
 
 // ---- forward ------------------------------------------------------------------------------------
 
@@ -52,45 +55,30 @@ template <class T, class S> struct Forward {
 
   int64_t rounds() const { return q.steps; }
   void step(int64_t s, const Part& part) const {
-    const auto activate_all = [&](int64_t u, int64_t count, auto& product) {
-      const int64_t width = panels[0].width, samples = part.n1 - part.n0,
-                    x_row = q.steps * 4 * q.units;
-      const S* px = x + (part.n0 * q.steps + q.time(s)) * 4 * q.units + u;
-      for (int g = 0; g < kGates; ++g, px += q.units) {
-        if (g == 2)
-          activate(product[g], width, px, x_row, samples, count, [](Vec<T> v) { return tanh(v); });
-        else
-          activate(product[g], width, px, x_row, samples, count, [](Vec<T> v) { return gate(v); });
-      }
-    };
-    const auto ahead = [&](int g, int64_t n, int64_t u) {
-      const int64_t at = n * q.steps + q.time(s), width = panels[0].width;
-      if (g == 0) fetch(y + (n * q.steps + s) * q.units + u, 1, 0, width);
-      if (trace == nullptr) return;
-      fetch(trace + (at * 5 + g) * q.units + u, 1, 0, width);
-      if (g == 1) fetch(trace + (at * 5 + 4) * q.units + u, 1, 0, width);
-      if (g == 2) fetch(before + at * q.units + u, 1, 0, width);
-    };
-    forward_step(q, s, part, panels, h[s & 1], row, x, ahead, activate_all,
-                 [&](int64_t n, int64_t u, int64_t count, const T* const(&gates)[kGates]) {
-                   sample(s, n, u, count, gates);
+    forward_step(q, s, part, panels, h[s & 1], row, x,
+                 [&](int64_t n, int64_t u, int64_t count, const T* const(&sums)[kGates]) {
+                   sample(s, n, u, count, sums);
                  });
   }
 
   /// One step of one sample, `count` units from u on.
   void sample(int64_t s, int64_t n, int64_t u, int64_t count,
-              const T* const (&gates)[kGates]) const {
+              const T* const (&sums)[kGates]) const {
     using V = Vec<T>;
     const int64_t units = q.units, at = n * q.steps + q.time(s);
+    const S* px = x + at * 4 * units + u;
     const T* ph = h[s & 1] + n * row + u;
     T *to_h = h[(s + 1) & 1] + n * row + u, *pc = c + n * row + u;
     S* py = y + (n * q.steps + s) * units + u;
     S* kept = trace == nullptr ? nullptr : trace + at * 5 * units + u;
     const bool masked = q.masked(n, s);
     for_vectors<T>(count, [&](int64_t k, int lanes) __attribute__((always_inline)) {
-      const V i = simd::load(gates[0] + k), f = simd::load(gates[1] + k);
-      const V g = simd::load(gates[2] + k), o = simd::load(gates[3] + k);
-      const V old_c = load_some(pc + k, lanes), old_h = load_some(ph + k, lanes);
+      const auto gate = [&](int g) {
+        return get<T>(px + g * units + k, lanes) + simd::load(sums[g] + k);
+      };
+      const V i = Sigmoid::eval(gate(0)), f = Sigmoid::eval(gate(1)), g = tanh(gate(2));
+      const V o = Sigmoid::eval(gate(3)), old_c = load_some(pc + k, lanes);
+      const V old_h = load_some(ph + k, lanes);
       if (kept != nullptr) {
         put<T>(kept + k, i, lanes), put<T>(kept + units + k, f, lanes);
         put<T>(kept + 2 * units + k, g, lanes), put<T>(kept + 3 * units + k, o, lanes);
