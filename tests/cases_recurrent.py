@@ -50,7 +50,7 @@ def lstm(
 
 def gru(
     x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, h: np.ndarray, mask: Any = None,
-    reverse: bool = False, zero_masked: bool = False, keep: bool = True,
+    reverse: bool = False, zero_masked: bool = False, reset_after: bool = True, keep: bool = True,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     n, steps = x.shape[:2]
     units = kernel.shape[0]
@@ -60,8 +60,13 @@ def gru(
     for s, t in enumerate(order(steps, reverse)):
         (z, r, g), inner = np.split(x[:, t], 3, axis=1), np.split(h @ kernel + bias, 3, axis=1)
         z, r = sigmoid(z + inner[0]), sigmoid(r + inner[1])
-        g = np.tanh(g + r * inner[2])
-        trace[:, t], before[:, t] = np.concatenate([z, r, g, inner[2]], 1), h
+        if reset_after:
+            product = inner[2]
+            g = np.tanh(g + r * product)
+        else:
+            product = r * h
+            g = np.tanh(g + product @ kernel[:, 2 * units :] + bias[2 * units :])
+        trace[:, t], before[:, t] = np.concatenate([z, r, g, product], 1), h
         out, rows = z * h + (1 - z) * g, mask[:, t, None]
         y[:, s] = given(y[:, s - 1] if s else None, out, rows, zero_masked)
         h = np.where(rows, out, h)
@@ -106,7 +111,7 @@ def lstm_grad(
 
 def gru_grad(
     kernel: np.ndarray, trace: np.ndarray, before: np.ndarray, g_y: np.ndarray, g_h: np.ndarray,
-    mask: Any = None, reverse: bool = False, zero_masked: bool = False,
+    mask: Any = None, reverse: bool = False, zero_masked: bool = False, reset_after: bool = True,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     dx = np.zeros((*trace.shape[:2], kernel.shape[1]))
     inner = np.zeros_like(dx)
@@ -116,10 +121,17 @@ def gru_grad(
         z, r, g, product = np.split(trace[:, t], 4, axis=1)
         dh = g_h + outputs.of(s, rows)
         dz, dg = dh * (before[:, t] - g) * z * (1 - z), dh * (1 - z) * (1 - g**2)
-        dr = dg * product * r * (1 - r)
+        units = kernel.shape[0]
+        if reset_after:
+            dr, d_product = dg * product * r * (1 - r), dg * r
+            past = dh * z + d_product @ kernel[:, 2 * units :].T
+        else:
+            d_left, d_product = dg @ kernel[:, 2 * units :].T, dg
+            dr, past = d_left * before[:, t] * r * (1 - r), dh * z + d_left * r
         dx[:, t] = np.where(rows, np.concatenate([dz, dr, dg], 1), 0)
-        inner[:, t] = np.where(rows, np.concatenate([dz, dr, dg * r], 1), 0)
-        g_h = np.where(rows, inner[:, t] @ kernel.T + dh * z, g_h)
+        inner[:, t] = np.where(rows, np.concatenate([dz, dr, d_product], 1), 0)
+        of_gates = inner[:, t, : 2 * units] @ kernel[:, : 2 * units].T
+        g_h = np.where(rows, of_gates + past, g_h)
     return dx, g_h, inner
 
 
@@ -233,11 +245,29 @@ def others(case: Case, **fields: Any) -> Case:
     return replace(case, samples=(masked,), large=large, differentiable=(), bad=())
 
 
+def before(case: Case) -> Case:
+    """GRU with the reset gate before the product."""
+
+    def of(sample: Sample) -> Sample:
+        return replace(sample, fields={**sample.fields, "reset_after": False})
+
+    return replace(
+        case,
+        samples=tuple(map(of, case.samples)),
+        awkward=tuple(map(of, case.awkward)),
+        large=of(case.large),
+        bad=(),
+    )
+
+
 FORWARD = (forward("lstm", lstm), forward("gru", gru))
 BACKWARD = (backward("lstm_grad", lstm_grad), backward("gru_grad", gru_grad))
 RECURRENT = (
     *(others(case, keep=False) for case in FORWARD),
     *(others(case) for case in BACKWARD),
+    *(others(case, reset_after=False) for case in (FORWARD[1], BACKWARD[1])),
+    before(FORWARD[1]),
+    before(BACKWARD[1]),
     *FORWARD,
     *BACKWARD,
 )

@@ -83,6 +83,7 @@ RANDOM = (
 # ---- state ---------------------------------------------------------------------------------------
 
 RATE, STEP = In(low=0.1, high=0.2, dtype="float64"), In(values=3, dtype="int64")
+SCALE = In(low=0.5, high=2.0, dtype="float64")
 SHAPES: tuple[tuple[int, ...], ...] = ((), (5,), (3, 4), (0,))
 
 
@@ -97,12 +98,14 @@ def stepping(
 def sgd(
     momentum: float, nesterov: bool = False, shapes: tuple[tuple[int, ...], ...] = SHAPES
 ) -> Sample:
-    return stepping((RATE,), 3 if momentum else 2, shapes, momentum=momentum, nesterov=nesterov)
+    return stepping(
+        (RATE, SCALE), 3 if momentum else 2, shapes, momentum=momentum, nesterov=nesterov
+    )
 
 
 def adam(amsgrad: bool, shapes: tuple[tuple[int, ...], ...] = SHAPES) -> Sample:
     more = {"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-6, "amsgrad": amsgrad}
-    return stepping((RATE, STEP), 5 if amsgrad else 4, shapes, **more)
+    return stepping((RATE, STEP, SCALE), 5 if amsgrad else 4, shapes, **more)
 
 
 def writing(
@@ -134,14 +137,19 @@ UPDATE = (
         "sgd_update",
         (sgd(0.0), sgd(0.9), sgd(0.9, True)),
         ref.sgd_update,
-        writes=lambda fields, n: written(n, 1, 3 if fields["momentum"] else 2),
+        writes=lambda fields, n: written(n, 2, 3 if fields["momentum"] else 2),
         large=sgd(0.9, True, ((300, 701), (10,))),
         bad=(
-            Bad((0.1, np.ones(2), np.ones(3)), {}, "ShapeError", "its gradient is"),
-            Bad((0.1, np.ones(2)), {}, "ArgumentError", "do not form 2 lists"),
-            Bad((np.ones(2), np.ones(2), np.ones(2)), {}, "ShapeError", "learning_rate has shape"),
+            Bad((0.1, 1.0, np.ones(2), np.ones(3)), {}, "ShapeError", "its gradient is"),
+            Bad((0.1, 1.0, np.ones(2)), {}, "ArgumentError", "do not form 2 lists"),
             Bad(
-                (0.1, np.ones(2, "int32"), np.ones(2, "int32")),
+                (np.ones(2), 1.0, np.ones(2), np.ones(2)),
+                {},
+                "ShapeError",
+                "learning_rate has shape",
+            ),
+            Bad(
+                (0.1, 1.0, np.ones(2, "int32"), np.ones(2, "int32")),
                 {},
                 "DTypeError",
                 "variable 0 is int32",
@@ -152,17 +160,17 @@ UPDATE = (
         "adam_update",
         (adam(False), adam(True)),
         ref.adam_update,
-        writes=lambda fields, n: written(n, 2, 5 if fields["amsgrad"] else 4),
+        writes=lambda fields, n: written(n, 3, 5 if fields["amsgrad"] else 4),
         large=adam(True, ((300, 701), (10,))),
         bad=(
             Bad(
-                (0.1, 1, np.ones(2), np.ones(2), np.ones(3), np.ones(2)),
+                (0.1, 1, 1.0, np.ones(2), np.ones(2), np.ones(3), np.ones(2)),
                 {},
                 "ShapeError",
                 "its slot is",
             ),
             Bad(
-                (0.1, np.ones(2), np.ones(2), np.ones(2), np.ones(2), np.ones(2)),
+                (0.1, np.ones(2), 1.0, np.ones(2), np.ones(2), np.ones(2), np.ones(2)),
                 {},
                 "ShapeError",
                 "step has shape",

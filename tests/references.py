@@ -243,23 +243,61 @@ def assign(*pairs):
     return pairs[len(pairs) // 2 :]
 
 
-def sgd_update(rate, *tensors, momentum, nesterov):
-    n = len(tensors) // (2 if momentum == 0 else 3)
-    p, g, v = tensors[:n], tensors[n : 2 * n], tensors[2 * n :]
+def runs_of(rate, scale, tensors, groups, weight_decay, copies):
+    """The runs of a step's tensors, after what it does on the way: variables, gradients, slots.
+
+    Copies that are drawn are not their variables rounded, so the variables follow them.
+    """
+    n = len(tensors) // (groups + copies)
+    p, g, *slots = ([*tensors[i * n : (i + 1) * n]] for i in range(groups))
+    p = [*tensors[groups * n :]] if copies else p
+    return [a - rate * weight_decay * a for a in p], [b * scale for b in g], *slots
+
+
+def with_copies(p, *slots, copies):
+    """What a step writes, in order."""
+    return (*p, *(x for slot in slots for x in slot), *(p if copies else ()))
+
+
+def sgd_update(rate, scale, *tensors, momentum, nesterov, weight_decay=0.0, copies=False):
+    groups = 2 if momentum == 0 else 3
+    p, g, *v = runs_of(rate, scale, tensors, groups, weight_decay, copies)
     if momentum == 0:
-        return tuple(a - rate * b for a, b in zip(p, g, strict=True))
-    v = [momentum * a - rate * b for a, b in zip(v, g, strict=True)]
+        return with_copies([a - rate * b for a, b in zip(p, g, strict=True)], copies=copies)
+    v = [momentum * a - rate * b for a, b in zip(v[0], g, strict=True)]
     ahead = [momentum * a - rate * b for a, b in zip(v, g, strict=True)] if nesterov else v
-    return (*(a + b for a, b in zip(p, ahead, strict=True)), *v)
+    return with_copies([a + b for a, b in zip(p, ahead, strict=True)], v, copies=copies)
 
 
-def adam_update(rate, step, *tensors, beta_1, beta_2, epsilon, amsgrad):
-    groups = 5 if amsgrad else 4
-    n = len(tensors) // groups
-    p, g, m, v, *w = ([*tensors[i * n : (i + 1) * n]] for i in range(groups))
-    alpha = rate * np.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step)
+def means_of(g, m, v, beta_1, beta_2):
     m = [a + (b - a) * (1.0 - beta_1) for a, b in zip(m, g, strict=True)]
-    v = [a + (b * b - a) * (1.0 - beta_2) for a, b in zip(v, g, strict=True)]
+    return m, [a + (b * b - a) * (1.0 - beta_2) for a, b in zip(v, g, strict=True)]
+
+
+def adam_update(
+    rate, step, scale, *tensors, beta_1, beta_2, epsilon, amsgrad, weight_decay=0.0, copies=False
+):
+    groups = 5 if amsgrad else 4
+    p, g, m, v, *w = runs_of(rate, scale, tensors, groups, weight_decay, copies)
+    alpha = rate * np.sqrt(1.0 - beta_2**step) / (1.0 - beta_1**step)
+    m, v = means_of(g, m, v, beta_1, beta_2)
     largest = [np.maximum(a, b) for a, b in zip(w[0], v, strict=True)] if amsgrad else v
     p = [a - b * alpha / (np.sqrt(c) + epsilon) for a, b, c in zip(p, m, largest, strict=True)]
-    return (*p, *m, *v, *(largest if amsgrad else ()))
+    return with_copies(p, m, v, *([largest] if amsgrad else []), copies=copies)
+
+
+def lamb_update(
+    rate, step, scale, *tensors, beta_1, beta_2, epsilon, weight_decay=0.0, copies=False
+):
+    p, g, m, v = runs_of(rate, scale, tensors, 4, weight_decay, copies)
+    m, v = means_of(g, m, v, beta_1, beta_2)
+    moved = []
+    for a, b, c in zip(p, m, v, strict=True):
+        way = b / (1.0 - beta_1**step) / (np.sqrt(c / (1.0 - beta_2**step)) + epsilon)
+        size, length = np.linalg.norm(a), np.linalg.norm(way)
+        moved.append(a - rate * (size / length if size and length else 1.0) * way)
+    return with_copies(moved, m, v, copies=copies)
+
+
+def sum_of_squares(*tensors):
+    return np.sum([np.sum(np.square(x)) for x in tensors])

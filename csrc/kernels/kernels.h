@@ -75,6 +75,8 @@ Kernel kernel(Tag<AdamUpdate>);
 Kernel kernel(Tag<RmspropUpdate>);
 Kernel kernel(Tag<AdagradUpdate>);
 Kernel kernel(Tag<LionUpdate>);
+Kernel kernel(Tag<LambUpdate>);  // update_lengths.cpp
+Kernel kernel(Tag<SumOfSquares>);
 Kernel kernel(Tag<Custom>);  // custom.cpp
 Kernel kernel(Tag<HostCall>);
 

@@ -1,51 +1,17 @@
-// Writes to state: assign, and the optimizer steps, each in one pass over all its variables at
-// once. Variables follow one another as one long list of elements, which is cut into slices: a task
-// may end within one variable and begin within another.
+// Writes to state: assign, and the optimizer steps that are rules for an element, each in one pass
+// over all its variables at once.
 #include <cmath>
-#include <cstring>
 
-#include "kernels/kernels.h"
-#include "kernels/lines.h"
+#include "kernels/update.h"
 
 namespace pyneuro {
 namespace {
-
-using simd::Vec;
-
-constexpr int64_t kTaskElements = kSlice;
-
-size_t ends_bytes(int64_t variables) { return static_cast<size_t>(variables) * sizeof(int64_t); }
-
-/// Calls f(variable, first element, elements) on what falls into each slice of the list. `ends` is
-/// scratch for one number per variable.
-template <class F> void for_slices(Context& ctx, const View* variables, int64_t count, F&& f) {
-  auto* ends = static_cast<int64_t*>(ctx.scratch());
-  int64_t total = 0;
-  for (int64_t i = 0; i < count; ++i) ends[i] = total += variables[i].size();
-  ctx.parallel_for(ceil_div(total, kTaskElements), [&](int64_t task) {
-    int64_t at = task * kTaskElements;
-    const int64_t end = smaller(total, at + kTaskElements);
-    int64_t low = 0, high = count - 1;  // the first variable that ends after `at`
-    while (low < high) {
-      const int64_t middle = (low + high) / 2;
-      if (ends[middle] > at)
-        high = middle;
-      else
-        low = middle + 1;
-    }
-    for (int64_t i = low; at < end; ++i) {
-      const int64_t stop = smaller(end, ends[i]), begin = i == 0 ? 0 : ends[i - 1];
-      if (stop > at) f(i, at - begin, stop - at);
-      at = larger(at, stop);
-    }
-  });
-}
 
 // ---- assign -------------------------------------------------------------------------------------
 
 void assign(const Assign&, Context& ctx, In in, Out) noexcept {
   const int n = in.count / 2;
-  for_slices(ctx, in.views, n, [&](int64_t i, int64_t first, int64_t elements) {
+  for_slices(ctx, in.views, n, [&](int64_t i, int64_t first, int64_t elements, int64_t) {
     const View &variable = in.views[i], &value = in.views[n + i];
     converter(value.dtype, variable.dtype)(
         variable.as<char>() + first * static_cast<int64_t>(size_of(variable.dtype)),
@@ -57,65 +23,15 @@ size_t assign_scratch(const Assign&, In in, Out) noexcept { return ends_bytes(in
 
 // ---- optimizer steps ----------------------------------------------------------------------------
 
-/// A number given as an array of one, of any real dtype.
-double number(const View& v) {
-  double x;
-  converter(v.dtype, DType::Float64)(&x, v.data, 1);
-  return x;
-}
-
-constexpr int kMaxGroups = 5;
-
-/// Brings up to kLine elements of each tensor to `step` as T, and those that it writes back. Float
-/// and double are worked on in place; 16-bit floats pass through buffers. Group 1, the gradient, is
-/// read only.
-template <class T, class Step>
-void in_lanes(const View* const* tensors, int groups, int64_t first, int64_t n, Step&& step) {
-  const DType dtype = tensors[0]->dtype;
-  T* data[kMaxGroups];
-  if (size_of(dtype) == sizeof(T)) {
-    for (int g = 0; g < groups; ++g) data[g] = tensors[g]->as<T>() + first;
-    step(data, n);
-    return;
-  }
-  constexpr int64_t kPiece = 512;
-  alignas(64) T pieces[kMaxGroups][kPiece];
-  const Converter widen = converter(dtype, DType::Float32),
-                  narrow = converter(DType::Float32, dtype);
-  for (; n > 0; first += kPiece, n -= kPiece) {
-    const int64_t m = smaller(kPiece, n);
-    auto place = [&](int g) {
-      return tensors[g]->as<char>() + first * static_cast<int64_t>(size_of(dtype));
-    };
-    for (int g = 0; g < groups; ++g) {
-      data[g] = pieces[g];
-      widen(pieces[g], place(g), m);
-    }
-    step(data, m);
-    for (int g = 0; g < groups; ++g)
-      if (g != 1) narrow(place(g), pieces[g], m);
-  }
-}
-
-/// Runs Rule's step over `groups` runs of variables in inputs from `first_input` on.
-template <class Rule>
-void update_all(Context& ctx, In in, int first_input, int groups, const Rule& rule) {
-  const int n = (in.count - first_input) / groups;
-  if (n == 0) return;
-  const View* all = in.views + first_input;
-  for_slices(ctx, all, n, [&](int64_t i, int64_t first, int64_t elements) {
-    const View* tensors[kMaxGroups];
-    for (int g = 0; g < groups; ++g) tensors[g] = all + g * n + i;
-    if (all[i].dtype == DType::Float64)
-      in_lanes<double>(tensors, groups, first, elements, [&](double* const* data, int64_t m) {
-        rule.template step<double>(data, m);
-      });
-    else
-      in_lanes<float>(tensors, groups, first, elements,
-                      [&](float* const* data, int64_t m) { rule.template step<float>(data, m); });
+/// Runs Rule's step over all variables.
+template <class Op, class Rule>
+void update_all(const Op& op, Context& ctx, In in, const Rule& rule) {
+  const Work work = work_of(op, in);
+  for_work(ctx, work, [&]<class T>(T*, int64_t i, int64_t first, int64_t elements, int64_t) {
+    in_pieces<T>(work, i, first, elements,
+                 [&](T* const* data, int64_t m) { rule.template step<T>(data, m); });
   });
 }
-
 struct SgdRule {
   double rate, momentum;
   bool nesterov;
@@ -148,10 +64,7 @@ struct SgdRule {
 };
 
 void sgd(const SgdUpdate& op, Context& ctx, In in, Out) noexcept {
-  update_all(ctx, in, 1, op.groups(), SgdRule{number(in[0]), op.momentum, op.nesterov});
-}
-size_t sgd_scratch(const SgdUpdate& op, In in, Out) noexcept {
-  return ends_bytes((in.count - 1) / op.groups());
+  update_all(op, ctx, in, SgdRule{number(in[0]), op.momentum, op.nesterov});
 }
 
 struct AdamRule {
@@ -190,11 +103,7 @@ void adam(const AdamUpdate& op, Context& ctx, In in, Out) noexcept {
   const double t = number(in[1]);
   const double alpha =
       number(in[0]) * std::sqrt(1 - std::pow(op.beta_2, t)) / (1 - std::pow(op.beta_1, t));
-  update_all(ctx, in, 2, op.groups(),
-             AdamRule{alpha, 1 - op.beta_1, 1 - op.beta_2, op.epsilon, op.amsgrad});
-}
-size_t adam_scratch(const AdamUpdate& op, In in, Out) noexcept {
-  return ends_bytes((in.count - 2) / op.groups());
+  update_all(op, ctx, in, AdamRule{alpha, 1 - op.beta_1, 1 - op.beta_2, op.epsilon, op.amsgrad});
 }
 
 struct RmspropRule {
@@ -236,11 +145,7 @@ struct RmspropRule {
 };
 
 void rmsprop(const RmspropUpdate& op, Context& ctx, In in, Out) noexcept {
-  update_all(ctx, in, 1, op.groups(),
-             RmspropRule{number(in[0]), op.rho, op.momentum, op.epsilon, op.centered});
-}
-size_t rmsprop_scratch(const RmspropUpdate& op, In in, Out) noexcept {
-  return ends_bytes((in.count - 1) / op.groups());
+  update_all(op, ctx, in, RmspropRule{number(in[0]), op.rho, op.momentum, op.epsilon, op.centered});
 }
 
 struct AdagradRule {
@@ -261,10 +166,7 @@ struct AdagradRule {
 };
 
 void adagrad(const AdagradUpdate& op, Context& ctx, In in, Out) noexcept {
-  update_all(ctx, in, 1, 3, AdagradRule{number(in[0]), op.epsilon});
-}
-size_t adagrad_scratch(const AdagradUpdate&, In in, Out) noexcept {
-  return ends_bytes((in.count - 1) / 3);
+  update_all(op, ctx, in, AdagradRule{number(in[0]), op.epsilon});
 }
 
 struct LionRule {
@@ -289,23 +191,24 @@ struct LionRule {
 };
 
 void lion(const LionUpdate& op, Context& ctx, In in, Out) noexcept {
-  update_all(ctx, in, 1, 3, LionRule{number(in[0]), op.beta_1, op.beta_2});
-}
-size_t lion_scratch(const LionUpdate&, In in, Out) noexcept {
-  return ends_bytes((in.count - 1) / 3);
+  update_all(op, ctx, in, LionRule{number(in[0]), op.beta_1, op.beta_2});
 }
 
 }  // namespace
 
 Kernel kernel(Tag<Assign>) { return make_kernel<Assign, &assign, &assign_scratch>(); }
-Kernel kernel(Tag<SgdUpdate>) { return make_kernel<SgdUpdate, &sgd, &sgd_scratch>(); }
-Kernel kernel(Tag<AdamUpdate>) { return make_kernel<AdamUpdate, &adam, &adam_scratch>(); }
+Kernel kernel(Tag<SgdUpdate>) { return make_kernel<SgdUpdate, &sgd, &update_scratch<SgdUpdate>>(); }
+Kernel kernel(Tag<AdamUpdate>) {
+  return make_kernel<AdamUpdate, &adam, &update_scratch<AdamUpdate>>();
+}
 Kernel kernel(Tag<RmspropUpdate>) {
-  return make_kernel<RmspropUpdate, &rmsprop, &rmsprop_scratch>();
+  return make_kernel<RmspropUpdate, &rmsprop, &update_scratch<RmspropUpdate>>();
 }
 Kernel kernel(Tag<AdagradUpdate>) {
-  return make_kernel<AdagradUpdate, &adagrad, &adagrad_scratch>();
+  return make_kernel<AdagradUpdate, &adagrad, &update_scratch<AdagradUpdate>>();
 }
-Kernel kernel(Tag<LionUpdate>) { return make_kernel<LionUpdate, &lion, &lion_scratch>(); }
+Kernel kernel(Tag<LionUpdate>) {
+  return make_kernel<LionUpdate, &lion, &update_scratch<LionUpdate>>();
+}
 
 }  // namespace pyneuro

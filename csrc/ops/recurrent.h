@@ -35,27 +35,30 @@ struct LstmGrad {
   Specs infer(Inputs in) const;
 };
 
-/// The gated recurrent unit (Cho et al. 2014), gates z, r, n; the reset gate works on the product:
-///   n' = tanh(n + sigmoid(r) (h R_n + b_n)),  h' = sigmoid(z) h + (1 - sigmoid(z)) n'
+/// The gated recurrent unit (Cho et al. 2014), gates z, r, n. With `reset_after` the reset gate
+/// works on the product, and without on the state before it:
+///   n' = tanh(n + sigmoid(r) (h R_n + b_n)) or tanh(n + (sigmoid(r) h) R_n + b_n)
+///   h' = sigmoid(z) h + (1 - sigmoid(z)) n'
 /// Gives y, the last h [N, U]; and with `keep`, for the gradient, trace [N, T, 4 U] = the gates and
-/// h R_n + b_n, and before [N, T, U] = the h that each step begins with.
+/// h R_n + b_n or sigmoid(r) h, and before [N, T, U] = the h that each step begins with.
 struct Gru {
   static constexpr Signature signature{"gru", {"x", "recurrent_kernel", "bias", "h", "mask?"}};
-  bool reverse, zero_masked, keep;
-  static constexpr auto fields =
-      std::tuple{field("reverse", &Gru::reverse, false),
-                 field("zero_masked", &Gru::zero_masked, false), field("keep", &Gru::keep, true)};
+  bool reverse, zero_masked, reset_after, keep;
+  static constexpr auto fields = std::tuple{
+      field("reverse", &Gru::reverse, false), field("zero_masked", &Gru::zero_masked, false),
+      field("reset_after", &Gru::reset_after, true), field("keep", &Gru::keep, true)};
   Specs infer(Inputs in) const;
 };
 
-/// dx, dh, and the gradient of h R + b [N, T, 3 U], from gru's trace and before and the gradients
-/// of y and of the last state.
+/// dx, dh, and the gradient of what R's product and b add to the gates [N, T, 3 U], from gru's
+/// trace and before and the gradients of y and of the last state.
 struct GruGrad {
   static constexpr Signature signature{
       "gru_grad", {"recurrent_kernel", "trace", "before", "g_y", "g_h", "mask?"}};
-  bool reverse, zero_masked;
+  bool reverse, zero_masked, reset_after;
   static constexpr auto fields = std::tuple{field("reverse", &GruGrad::reverse, false),
-                                            field("zero_masked", &GruGrad::zero_masked, false)};
+                                            field("zero_masked", &GruGrad::zero_masked, false),
+                                            field("reset_after", &GruGrad::reset_after, true)};
   Specs infer(Inputs in) const;
 };
 

@@ -45,7 +45,8 @@ using OpTable =
            TypeList<Take, TakeGrad, TakeAlongAxis, TakeAlongAxisGrad, ScatterUpdate, OneHot>,
            TypeList<Sort, Cumsum, Cumprod, LinearRecurrence>,
            TypeList<Lstm, LstmGrad, Gru, GruGrad>, TypeList<RandomUniform, RandomNormal, Dropout>,
-           TypeList<Assign, SgdUpdate, AdamUpdate, RmspropUpdate, AdagradUpdate, LionUpdate>,
+           TypeList<Assign, SgdUpdate, AdamUpdate, LambUpdate, RmspropUpdate, AdagradUpdate,
+                    LionUpdate, SumOfSquares>,
            TypeList<Fused>, TypeList<Custom, HostCall>>::type;
 
 inline constexpr int kOpCount = OpTable::size;

@@ -10,24 +10,45 @@ void expect_scalar(const Signature& sig, Inputs in, int input) {
                                  ", but a single number is expected"));
 }
 
-/// Inputs from `first` on are `groups` runs of n tensors; the i-th of each run has one spec.
-void expect_groups(const Signature& sig, Inputs in, int first, int groups) {
-  const int tensors = in.size() - first;
+/// The numbers at the head are single ones, and the tensors after them form the runs of a step.
+template <class Op> Specs expect_step(const Op& op, Inputs in, bool takes_halves = true) {
+  const Signature& sig = Op::signature;
+  constexpr int head = Op::kHead;
+  for (int i = 0; i < head; ++i) expect_scalar(sig, in, i);
+  const int groups = op.groups(), tensors = in.size() - head;
   if (tensors % groups != 0)
     raise(ErrorKind::Argument,
           join(sig.name, ": ", tensors, " tensors do not form ", groups, " lists of one length"));
   const int n = tensors / groups;
   for (int i = 0; i < n; ++i) {
-    const Spec& variable = in[first + i];
-    if (!is_floating(variable.dtype))
-      raise(ErrorKind::DType, join(sig.name, ": variable ", i, " is ", name(variable.dtype),
-                                   ", but a floating dtype is expected"));
-    for (int g = 1; g < groups; ++g)
-      if (in[first + g * n + i] != variable)
-        raise(ErrorKind::Shape,
-              join(sig.name, ": variable ", i, " is ", variable, ", but ",
-                   g == 1 ? "its gradient" : "its slot", " is ", in[first + g * n + i]));
+    const Spec& variable = in[head + i];
+    const bool fits = op.copies                      ? variable.dtype == DType::Float32
+                      : size_of(variable.dtype) == 2 ? takes_halves && is_floating(variable.dtype)
+                                                     : is_floating(variable.dtype);
+    if (!fits)
+      raise(ErrorKind::DType,
+            join(sig.name, ": variable ", i, " is ", name(variable.dtype), ", but ",
+                 op.copies      ? "float32, beside a copy in 16 bits,"
+                 : takes_halves ? "a floating dtype"
+                                : "float32 or float64",
+                 " is expected"));
+    const DType halves = op.copies ? in[head + (groups - 1) * n + i].dtype : variable.dtype;
+    if (op.copies && (!is_floating(halves) || size_of(halves) != 2))
+      raise(ErrorKind::DType, join(sig.name, ": the copy of variable ", i, " is ", name(halves),
+                                   ", but float16 or bfloat16 is expected"));
+    for (int g = 1; g < groups; ++g) {
+      const Spec& other = in[head + g * n + i];
+      const bool copy = op.copies && g == groups - 1;
+      const bool fits_it = other.dtype == variable.dtype || (g == 1 && other.dtype == halves);
+      if (other.shape != variable.shape || !(copy || fits_it))
+        raise(ErrorKind::Shape, join(sig.name, ": variable ", i, " is ", variable, ", but its ",
+                                     g == 1 ? "gradient"
+                                     : copy ? "copy"
+                                            : "slot",
+                                     " is ", other));
+    }
   }
+  return {};
 }
 
 }  // namespace
@@ -43,35 +64,16 @@ Specs Assign::infer(Inputs in) const {
   return {};
 }
 
-Specs SgdUpdate::infer(Inputs in) const {
-  expect_scalar(signature, in, 0);
-  expect_groups(signature, in, 1, groups());
-  return {};
-}
+Specs SgdUpdate::infer(Inputs in) const { return expect_step(*this, in); }
+Specs AdamUpdate::infer(Inputs in) const { return expect_step(*this, in); }
+Specs LambUpdate::infer(Inputs in) const { return expect_step(*this, in, /*takes_halves=*/false); }
+Specs RmspropUpdate::infer(Inputs in) const { return expect_step(*this, in); }
+Specs AdagradUpdate::infer(Inputs in) const { return expect_step(*this, in); }
+Specs LionUpdate::infer(Inputs in) const { return expect_step(*this, in); }
 
-Specs AdamUpdate::infer(Inputs in) const {
-  expect_scalar(signature, in, 0);
-  expect_scalar(signature, in, 1);
-  expect_groups(signature, in, 2, groups());
-  return {};
-}
-
-Specs RmspropUpdate::infer(Inputs in) const {
-  expect_scalar(signature, in, 0);
-  expect_groups(signature, in, 1, groups());
-  return {};
-}
-
-Specs AdagradUpdate::infer(Inputs in) const {
-  expect_scalar(signature, in, 0);
-  expect_groups(signature, in, 1, 3);
-  return {};
-}
-
-Specs LionUpdate::infer(Inputs in) const {
-  expect_scalar(signature, in, 0);
-  expect_groups(signature, in, 1, 3);
-  return {};
+Specs SumOfSquares::infer(Inputs in) const {
+  for (int i = 0; i < in.size(); ++i) expect_floating(signature, in, i);
+  return Spec{Shape{}, DType::Float64};
 }
 
 }  // namespace pyneuro

@@ -28,9 +28,8 @@ class RNN(Layer):
         go_backwards: whether to go from the last step to the first; outputs come in that order.
         stateful: whether a batch begins with the states that the one before ended with.
         unroll: whether to run step by step where a native op runs the whole sequence otherwise
-            (an LSTMCell, or a GRUCell with `reset_after`, with tanh, sigmoid and no
-            `recurrent_dropout`). It is slower, and has derivatives of any order; the native op
-            has first ones.
+            (an LSTMCell or GRUCell with tanh, sigmoid and no `recurrent_dropout`). It is slower,
+            and has derivatives of any order; the native op has first ones.
         zero_output_for_mask: whether outputs of masked steps are 0 rather than the one before.
         **kwargs: name, dtype, trainable, as for every layer.
 

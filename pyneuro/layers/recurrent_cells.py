@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import activations, constraints, initializers, ops, random, regularizers
 from ..errors import ArgumentError, ShapeError
+from ..ops.recurrent import project
 from ..registry import built_in
 from .base import Layer
 from .core import positive_int
@@ -63,6 +64,9 @@ class Cell(Layer):
 
     dropout: float
     recurrent_dropout: float
+    bias_initializer: Any
+    bias_regularizer: Any
+    bias_constraint: Any
 
     def build(self, input_shape: Any) -> None:
         """Make the kernel (features, gates * units), the recurrent kernel and the bias."""
@@ -115,9 +119,7 @@ class Cell(Layer):
 
     def project(self, inputs: Any) -> Any:
         """(..., features) to (..., gates * units): the input's share of the gates."""
-        z = ops.matmul(inputs, self.cast_weight(self.kernel))
-        bias = self._input_bias()
-        return z if bias is None else z + bias
+        return project(inputs, self.cast_weight(self.kernel), self._input_bias())
 
     def _input_bias(self) -> Any:
         return None if self.bias is None else self.cast_weight(self.bias)
@@ -311,12 +313,26 @@ class LSTMCell(Cell):
         self.unit_forget_bias = bool(unit_forget_bias)
         self.state_size = [self.units, self.units]
 
-    def build(self, input_shape: Any) -> None:
-        """Make the weights; the forget gate's bias begins at 1 where that is wanted."""
-        super().build(input_shape)
-        if self.bias is not None and self.unit_forget_bias:
-            first, second, rest = ops.split(self.bias, [self.units, 2 * self.units])
-            self.bias.assign(ops.concatenate([first, ops.ones_like(second), rest]))
+    def _make(self, shape: tuple[int, ...], part: str, name: str) -> Any:
+        if part != "bias" or not self.unit_forget_bias:
+            return super()._make(shape, part, name)
+        return self.add_weight(
+            shape,
+            self._first_bias,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+            name=name,
+        )
+
+    def _first_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """Of the forget gate 1, of the others as `bias_initializer` has it."""
+        draw = self.bias_initializer
+        parts = [
+            draw((self.units,), dtype=dtype),
+            ops.ones((self.units,), dtype=dtype),
+            draw((2 * self.units,), dtype=dtype),
+        ]
+        return ops.concatenate(parts)
 
     def step(self, z: Any, states: list[Any], mask: Any) -> tuple[Any, list[Any]]:
         """One step from projected inputs."""
@@ -440,15 +456,17 @@ class GRUCell(Cell):
     def sequence(
         self, z: Any, states: list[Any], mask: Any, go_backwards: bool, zero_output_for_mask: bool
     ) -> tuple[Any, list[Any]] | None:
-        """All steps by `ops.gru`, with `reset_after`."""
-        if not self.reset_after or not self._is_standard(GRUCell, z, states):
+        """All steps by `ops.gru`."""
+        if not self._is_standard(GRUCell, z, states):
             return None
         kernel = self.cast_weight(self.recurrent_kernel)
-        if self.bias is None:
+        if self.bias is None or not self.reset_after:
             bias = ops.zeros((3 * self.units,), dtype=z.dtype)
         else:
             bias = self.cast_weight(self.bias)[1]
-        y, h = ops.gru(z, kernel, bias, states[0], mask, go_backwards, zero_output_for_mask)
+        y, h = ops.gru(
+            z, kernel, bias, states[0], mask, go_backwards, zero_output_for_mask, self.reset_after
+        )
         return y, [h]
 
     def get_config(self) -> dict[str, Any]:

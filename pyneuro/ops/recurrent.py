@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ..autograd import gradient, is_grad_enabled
 from ..errors import GradientError
 from ..symbolic import public
 from ..tensor import Tensor, apply
-from .arguments import TensorLike, floating, tensor
+from .arguments import TensorLike, common_dtype, floating, tensor
 
 __all__ = ["gru", "lstm"]
 
@@ -72,11 +73,12 @@ def gru(
     mask: TensorLike | None = None,
     go_backwards: bool = False,
     zero_output_for_mask: bool = False,
+    reset_after: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """The gated recurrent unit over a sequence, with tanh and sigmoid.
 
-    After Cho et al. 2014; the reset gate works on the product of state and recurrent kernel. It has
-    first derivatives only; for second ones, use `layers.GRU(..., unroll=True)`.
+    After Cho et al. 2014. It has first derivatives only; for second ones, use
+    `layers.GRU(..., unroll=True)`.
 
     Args:
         x: (N, T, 3 units), what the input and its bias add to the gates: update, reset, candidate.
@@ -86,6 +88,8 @@ def gru(
         mask: (N, T), `True` for steps that count; the others keep state and output.
         go_backwards: whether to go from the last step to the first; outputs come in that order.
         zero_output_for_mask: whether outputs of masked steps are 0 rather than the one before.
+        reset_after: whether the reset gate works on the product of state and recurrent kernel,
+            with its bias, rather than on the state before it.
 
     Returns:
         All outputs (N, T, units), and the last state.
@@ -107,9 +111,27 @@ def gru(
         *_mask(mask),
         reverse=go_backwards,
         zero_masked=zero_output_for_mask,
+        reset_after=reset_after,
         keep=_wanted(inputs),
     )[:2]
     return y, h
+
+
+def project(x: TensorLike, kernel: TensorLike, bias: TensorLike | None) -> Tensor:
+    """What the input adds to the gates, `x @ kernel + bias`, in one pass.
+
+    Args:
+        x: (..., features).
+        kernel: (features, gates * units).
+        bias: (gates * units,), or `None`.
+
+    Returns:
+        (..., gates * units).
+    """
+    inputs = [tensor(a) for a in (x, kernel, bias) if a is not None]
+    dtype = functools.reduce(common_dtype, (a.dtype for a in inputs))
+    z: Tensor = apply("matmul", *(a.astype(dtype) for a in inputs))
+    return z
 
 
 def _mask(mask: TensorLike | None) -> tuple[Tensor, ...]:
@@ -166,12 +188,19 @@ def _lstm_gradient(node: Any, g: Any) -> list[Any]:
 def _gru_gradient(node: Any, g: Any) -> list[Any]:
     trace, before = _kept(node, 2)
     mask = node.inputs[4:]
-    dx, dh, inner = apply(
-        "gru_grad", node.inputs[1], trace, before, *_of_outputs(node, g, 2), *mask, **_fields(node)
-    )
+    after = node.fields["reset_after"]
+    fields = {**_fields(node), "reset_after": after}
+    grads = _of_outputs(node, g, 2)
+    dx, dh, inner = apply("gru_grad", node.inputs[1], trace, before, *grads, *mask, **fields)
     kernel = bias = None
-    if node.sources[1] is not None:
+    if node.sources[1] is not None and after:
         kernel = _of_kernel(before, inner)
+    elif node.sources[1] is not None:  # of the candidate's columns, r h is the other factor
+        sizes = (2 * before.shape[2], before.shape[2])
+        of_gates, of_candidate = apply("split", inner, axis=2, sizes=sizes)
+        left = apply("split", trace, axis=2, sizes=(3 * sizes[1], sizes[1]))[1]
+        parts = (_of_kernel(before, of_gates), _of_kernel(left, of_candidate))
+        kernel = apply("concatenate", *parts, axis=1)
     if node.sources[2] is not None:
         bias = apply("sum", inner, axes=(0, 1), keepdims=False)
     return [dx, kernel, bias, dh, *(None for _ in mask)]

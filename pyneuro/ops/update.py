@@ -7,15 +7,32 @@ where slots come from, is the matter of `pyneuro.optimizers`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypedDict, Unpack
 
 from ..autograd import not_differentiable
 from ..errors import ArgumentError
-from ..tensor import Tensor, apply
+from ..tensor import Tensor, apply, convert
 from .arguments import TensorLike
 
 not_differentiable(
-    "assign", "sgd_update", "adam_update", "rmsprop_update", "adagrad_update", "lion_update"
-)
+    "assign", "sgd_update", "adam_update", "lamb_update", "rmsprop_update", "adagrad_update",
+    "lion_update", "sum_of_squares",
+)  # fmt: skip
+
+
+class OnTheWay(TypedDict, total=False):
+    """What every optimizer step can do beside its rule, in the same pass.
+
+    Attributes:
+        scale: what gradients are multiplied by first: a number, or a tensor of one.
+        weight_decay: the share of the rate that is taken off the variables before the step.
+        copies: float16 or bfloat16 Variables that get the float32 `variables` rounded; gradients
+            may have their dtype. One that is not its variable rounded was assigned to, and counts.
+    """
+
+    scale: TensorLike
+    weight_decay: float
+    copies: Sequence[Tensor] | None
 
 
 def assign(variables: Sequence[Tensor], values: Sequence[TensorLike]) -> None:
@@ -40,6 +57,7 @@ def sgd_update(
     velocities: Sequence[Tensor] = (),
     momentum: float = 0.0,
     nesterov: bool = False,
+    **way: Unpack[OnTheWay],
 ) -> None:
     """One step of gradient descent, with momentum where it is not 0.
 
@@ -50,24 +68,16 @@ def sgd_update(
         velocities: with momentum, a slot for each variable.
         momentum: the share of the velocity that is kept.
         nesterov: whether to look ahead (Nesterov's form).
+        **way: `scale`, `weight_decay` and `copies`, as in `OnTheWay`.
 
     Raises:
         ArgumentError: the lists differ in length.
         ShapeError: a gradient or slot has another shape or dtype than its variable.
     """
-    slots = velocities if momentum != 0 else ()
-    _expect_lengths("sgd_update", len(variables), gradients=gradients)
-    if momentum != 0:
-        _expect_lengths("sgd_update", len(variables), velocities=velocities)
-    apply(
-        "sgd_update",
-        learning_rate,
-        *variables,
-        *gradients,
-        *slots,
-        momentum=float(momentum),
-        nesterov=nesterov,
-    )
+    slots = {"velocities": velocities} if momentum != 0 else {}
+    lists = {"gradients": gradients, **slots}
+    fields = {"momentum": float(momentum), "nesterov": nesterov}
+    _step("sgd_update", [learning_rate], variables, lists, way, fields)
 
 
 def adam_update(
@@ -81,6 +91,7 @@ def adam_update(
     beta_1: float = 0.9,
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
+    **way: Unpack[OnTheWay],
 ) -> None:
     """One step of Adam (Kingma and Ba 2015), in Keras's form.
 
@@ -95,6 +106,7 @@ def adam_update(
         beta_1: how slowly the momentums change.
         beta_2: how slowly the velocities change.
         epsilon: what keeps the quotient finite.
+        **way: `scale`, `weight_decay` and `copies`, as in `OnTheWay`.
 
     Raises:
         ArgumentError: the lists differ in length.
@@ -103,18 +115,46 @@ def adam_update(
     lists = {"gradients": gradients, "momentums": momentums, "velocities": velocities}
     if largest is not None:
         lists["largest"] = largest
-    _expect_lengths("adam_update", len(variables), **lists)
-    apply(
-        "adam_update",
-        learning_rate,
-        step,
-        *variables,
-        *(slot for slots in lists.values() for slot in slots),
-        beta_1=beta_1,
-        beta_2=beta_2,
-        epsilon=epsilon,
-        amsgrad=largest is not None,
-    )
+    fields = {
+        "beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon, "amsgrad": largest is not None,
+    }  # fmt: skip
+    _step("adam_update", [learning_rate, step], variables, lists, way, fields)
+
+
+def lamb_update(
+    variables: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    learning_rate: TensorLike,
+    step: TensorLike,
+    momentums: Sequence[Tensor],
+    velocities: Sequence[Tensor],
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    **way: Unpack[OnTheWay],
+) -> None:
+    """One step of LAMB (You et al. 2020), in Keras's form.
+
+    Args:
+        variables: Variables, float32 or float64.
+        gradients: their gradients, of the same shapes and dtypes.
+        learning_rate: a number, or a tensor of one.
+        step: the number of this step, counted from 1.
+        momentums: a slot for each variable: the mean of the gradients.
+        velocities: a slot for each variable: the mean of their squares.
+        beta_1: how slowly the momentums change.
+        beta_2: how slowly the velocities change.
+        epsilon: what keeps the quotient finite.
+        **way: `scale`, `weight_decay` and `copies`, as in `OnTheWay`.
+
+    Raises:
+        ArgumentError: the lists differ in length.
+        DTypeError: a variable of 16 bits.
+        ShapeError: a gradient or slot has another shape or dtype than its variable.
+    """
+    lists = {"gradients": gradients, "momentums": momentums, "velocities": velocities}
+    fields = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": epsilon}
+    _step("lamb_update", [learning_rate, step], variables, lists, way, fields)
 
 
 def rmsprop_update(
@@ -127,6 +167,7 @@ def rmsprop_update(
     rho: float = 0.9,
     momentum: float = 0.0,
     epsilon: float = 1e-7,
+    **way: Unpack[OnTheWay],
 ) -> None:
     """One step of RMSprop (Hinton 2012), in Keras's form.
 
@@ -140,6 +181,7 @@ def rmsprop_update(
         rho: how slowly the means change.
         momentum: the share of the last step that is taken again.
         epsilon: what keeps the quotient finite.
+        **way: `scale`, `weight_decay` and `copies`, as in `OnTheWay`.
 
     Raises:
         ArgumentError: the lists differ in length.
@@ -150,17 +192,11 @@ def rmsprop_update(
         lists["momentums"] = momentums or ()
     if averages is not None:
         lists["averages"] = averages
-    _expect_lengths("rmsprop_update", len(variables), **lists)
-    apply(
-        "rmsprop_update",
-        learning_rate,
-        *variables,
-        *(slot for slots in lists.values() for slot in slots),
-        rho=rho,
-        momentum=float(momentum),
-        epsilon=epsilon,
-        centered=averages is not None,
-    )
+    fields = {
+        "rho": rho, "momentum": float(momentum), "epsilon": epsilon,
+        "centered": averages is not None,
+    }  # fmt: skip
+    _step("rmsprop_update", [learning_rate], variables, lists, way, fields)
 
 
 def adagrad_update(
@@ -169,6 +205,7 @@ def adagrad_update(
     learning_rate: TensorLike,
     accumulators: Sequence[Tensor],
     epsilon: float = 1e-7,
+    **way: Unpack[OnTheWay],
 ) -> None:
     """One step of Adagrad (Duchi, Hazan and Singer 2011), in Keras's form.
 
@@ -178,15 +215,14 @@ def adagrad_update(
         learning_rate: a number, or a tensor of one.
         accumulators: a slot for each variable: the sum of the squared gradients.
         epsilon: what keeps the quotient finite.
+        **way: `scale`, `weight_decay` and `copies`, as in `OnTheWay`.
 
     Raises:
         ArgumentError: the lists differ in length.
         ShapeError: a gradient or slot has another shape or dtype than its variable.
     """
-    _expect_lengths(
-        "adagrad_update", len(variables), gradients=gradients, accumulators=accumulators
-    )
-    apply("adagrad_update", learning_rate, *variables, *gradients, *accumulators, epsilon=epsilon)
+    lists = {"gradients": gradients, "accumulators": accumulators}
+    _step("adagrad_update", [learning_rate], variables, lists, way, {"epsilon": epsilon})
 
 
 def lion_update(
@@ -196,6 +232,7 @@ def lion_update(
     momentums: Sequence[Tensor],
     beta_1: float = 0.9,
     beta_2: float = 0.99,
+    **way: Unpack[OnTheWay],
 ) -> None:
     """One step of Lion (Chen et al. 2023).
 
@@ -206,20 +243,55 @@ def lion_update(
         momentums: a slot for each variable: the mean of the gradients.
         beta_1: the share of the mean in the direction that is taken.
         beta_2: how slowly the mean changes.
+        **way: `scale`, `weight_decay` and `copies`, as in `OnTheWay`.
 
     Raises:
         ArgumentError: the lists differ in length.
         ShapeError: a gradient or slot has another shape or dtype than its variable.
     """
-    _expect_lengths("lion_update", len(variables), gradients=gradients, momentums=momentums)
+    lists = {"gradients": gradients, "momentums": momentums}
+    fields = {"beta_1": beta_1, "beta_2": beta_2}
+    _step("lion_update", [learning_rate], variables, lists, way, fields)
+
+
+def sum_of_squares(tensors: Sequence[Tensor]) -> Tensor:
+    """The sum of the squares of all elements of all tensors, in float64 and in one pass.
+
+    Args:
+        tensors: floats of any shapes and dtypes.
+
+    Returns:
+        A float64 tensor without axes.
+
+    Raises:
+        DTypeError: a tensor that is not floating.
+    """
+    total: Tensor = apply("sum_of_squares", *tensors)
+    return total
+
+
+def _step(
+    op: str,
+    numbers: list[TensorLike],
+    variables: Sequence[Tensor],
+    lists: dict[str, Sequence[Tensor]],
+    way: OnTheWay,
+    fields: dict[str, Any],
+) -> None:
+    """Run an op of a step: numbers, then runs of tensors, those of `lists` in their order."""
+    copies, scale = way.get("copies"), way.get("scale", 1.0)
+    if copies is not None:
+        lists = {**lists, "copies": copies}
+    _expect_lengths(op, len(variables), **lists)
     apply(
-        "lion_update",
-        learning_rate,
+        op,
+        *numbers,
+        scale if isinstance(scale, Tensor) else convert(scale, "float64"),
         *variables,
-        *gradients,
-        *momentums,
-        beta_1=beta_1,
-        beta_2=beta_2,
+        *(tensor for items in lists.values() for tensor in items),
+        weight_decay=float(way.get("weight_decay", 0.0)),
+        copies=copies is not None,
+        **fields,
     )
 
 

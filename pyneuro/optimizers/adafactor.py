@@ -10,7 +10,7 @@ from ..ops.update import assign
 from ..registry import built_in
 from ..tensor import Tensor
 from ..variable import Variable
-from .base import Optimizer
+from .base import HALVES, Optimizer
 
 __all__ = ["Adafactor"]
 
@@ -86,14 +86,17 @@ class Adafactor(Optimizer):
 
     def build_slots(self, variables: Sequence[Variable]) -> None:
         """Make the means of squares: a row and a column of matrices, whole ones of the rest."""
-        self._means: dict[int, tuple[Variable, ...]] = {}
+        self._means: list[tuple[Variable, ...]] = []
         for v in variables:
+            dtype = "float32" if v.dtype in HALVES else v.dtype
             shapes = [v.shape] if v.ndim < 2 else [v.shape[:-1], (*v.shape[:-2], v.shape[-1])]
             names = ["velocity"] if v.ndim < 2 else ["row", "column"]
             path = v.path.replace("/", "_")
-            self._means[id(v)] = tuple(
-                self._own_variable(ops.zeros(shape, v.dtype), v.dtype, f"{path}_{name}")
-                for shape, name in zip(shapes, names, strict=True)
+            self._means.append(
+                tuple(
+                    self._own_variable(ops.zeros(shape, dtype), dtype, f"{path}_{name}")
+                    for shape, name in zip(shapes, names, strict=True)
+                )
             )
 
     def update(
@@ -107,7 +110,7 @@ class Adafactor(Optimizer):
         values: list[Tensor] = []
         for w, g in zip(variables, gradients, strict=True):
             share, squares = ops.cast(new, w.dtype), ops.square(g) + self.epsilon_1
-            held = self._means[id(w)]
+            held = self._means[self._positions[id(w)]]
             whole = len(held) == 1
             parts = [squares] if whole else [ops.mean(squares, axis=-1), ops.mean(squares, axis=-2)]
             means = [m * (1.0 - share) + p * share for m, p in zip(held, parts, strict=True)]

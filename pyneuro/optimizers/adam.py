@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from ..errors import ArgumentError
-from ..ops.update import adam_update
+from ..ops.update import OnTheWay, adam_update
 from ..registry import built_in
 from ..tensor import Tensor
 from ..variable import Variable
@@ -87,15 +87,16 @@ class Adam(Optimizer):
 
     def build_slots(self, variables: Sequence[Variable]) -> None:
         """Make the means of gradients and of squares, and the largest of the latter for amsgrad."""
-        self._momentums: list[Variable] = []
-        self._velocities: list[Variable] = []
-        for variable in variables:
-            self._momentums.append(self.add_variable_from_reference(variable, "momentum"))
-            self._velocities.append(self.add_variable_from_reference(variable, "velocity"))
+        self._momentums, self._velocities = self._slots_of_each(variables, "momentum", "velocity")
         self._largest = self._slots(variables, "velocity_hat") if self.amsgrad else []
 
     def update(
-        self, variables: list[Variable], gradients: list[Tensor], learning_rate: Any, step: Tensor
+        self,
+        variables: list[Variable],
+        gradients: list[Tensor],
+        learning_rate: Any,
+        step: Tensor,
+        **way: Unpack[OnTheWay],
     ) -> None:
         """Write the new weights and means."""
         adam_update(
@@ -109,6 +110,7 @@ class Adam(Optimizer):
             beta_1=self.beta_1,
             beta_2=self.beta_2,
             epsilon=self.epsilon,
+            **way,
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from .. import ops
 from ..errors import ArgumentError
-from ..ops.update import adagrad_update, assign, rmsprop_update
+from ..ops.update import OnTheWay, adagrad_update, assign, rmsprop_update
 from ..registry import built_in
 from ..tensor import Tensor
 from ..variable import Variable
-from .base import Optimizer, check_share
+from .base import Optimizer
+from .checks import check_share
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
@@ -90,7 +91,12 @@ class RMSprop(Optimizer):
         )
 
     def update(
-        self, variables: list[Variable], gradients: list[Tensor], learning_rate: Any, step: Tensor
+        self,
+        variables: list[Variable],
+        gradients: list[Tensor],
+        learning_rate: Any,
+        step: Tensor,
+        **way: Unpack[OnTheWay],
     ) -> None:
         """Write the new weights and means, all in one call."""
         rmsprop_update(
@@ -103,6 +109,7 @@ class RMSprop(Optimizer):
             rho=self.rho,
             momentum=self.momentum,
             epsilon=self.epsilon,
+            **way,
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -188,7 +195,12 @@ class Adagrad(Optimizer):
         )
 
     def update(
-        self, variables: list[Variable], gradients: list[Tensor], learning_rate: Any, step: Tensor
+        self,
+        variables: list[Variable],
+        gradients: list[Tensor],
+        learning_rate: Any,
+        step: Tensor,
+        **way: Unpack[OnTheWay],
     ) -> None:
         """Write the new weights and sums."""
         adagrad_update(
@@ -197,6 +209,7 @@ class Adagrad(Optimizer):
             learning_rate,
             self.slots_of(self._accumulators_of_squares, variables),
             epsilon=self.epsilon,
+            **way,
         )
 
     def get_config(self) -> dict[str, Any]:

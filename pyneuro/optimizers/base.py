@@ -3,12 +3,16 @@
 Everything that changes from step to step (rate, count, slots) is a Variable, so that a recorded
 step replays. An update writes at once, also inside a `StateScope`: it is the commit of a step, not
 a part of what precedes.
+
+Weights of 16 bits are worked on in float32: each has a master, of which it is the rounded copy, and
+float32 slots. One that was assigned to since the last step is no longer that, and counts.
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import naming, ops
@@ -18,9 +22,13 @@ from ..ops.update import assign, sgd_update
 from ..registry import deserialize_keras_object, serialize_keras_object
 from ..tensor import Tensor, convert
 from ..variable import Variable
+from .checks import check_clips, check_count, check_rate
+from .gradients import clip, keep_where, overwrite, scaled
 from .schedules import LearningRateSchedule
 
 __all__ = ["Optimizer"]
+
+HALVES = ("float16", "bfloat16")
 
 
 class Optimizer:
@@ -61,6 +69,13 @@ class Optimizer:
     skips_nonfinite = False
     """Whether gradients that are not finite are its own matter, rather than an error."""
 
+    _folds = False  # whether `update` scales, decays and rounds by itself, in its one pass
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        parameters = inspect.signature(cls.update).parameters.values()
+        cls._folds = any(p.kind is p.VAR_KEYWORD for p in parameters)
+
     def __init__(
         self,
         learning_rate: Any,
@@ -80,17 +95,11 @@ class Optimizer:
         if kwargs:
             hint = "; say learning_rate for lr" if "lr" in kwargs else ""
             raise ArgumentError(f"{kind}: unknown arguments {sorted(kwargs)}{hint}")
-        clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        given = [clip for clip, value in clips.items() if value is not None]
-        if len(given) > 1:
-            raise ArgumentError(f"{kind}: only one of {', '.join(given)} can be set")
-        for clip in given:
-            if not clips[clip] > 0:  # type: ignore[operator]
-                raise ArgumentError(f"{kind}: {clip} must be > 0, got {clips[clip]!r}")
+        check_clips(kind, clipnorm=clipnorm, clipvalue=clipvalue, global_clipnorm=global_clipnorm)
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ArgumentError(f"{kind}: ema_momentum must be in [0, 1], got {ema_momentum!r}")
-        _check_count(kind, "ema_overwrite_frequency", ema_overwrite_frequency, 1)
-        _check_count(kind, "gradient_accumulation_steps", gradient_accumulation_steps, 2)
+        check_count(kind, "ema_overwrite_frequency", ema_overwrite_frequency, 1)
+        check_count(kind, "gradient_accumulation_steps", gradient_accumulation_steps, 2)
         self.name = name or naming.auto_name(kind)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
@@ -102,12 +111,13 @@ class Optimizer:
         self._variables: list[Variable] = []
         self._trainable_variables: list[Variable] = []
         self._is_swapped = False  # whether the weights hold the averages and the other way round
-        self._positions: dict[int, int] = {}
+        self._positions: dict[int, int] = {}  # of weights and masters, by id
+        self._masters: dict[int, Variable] = {}  # by the id of their weight
         self._no_decay: set[int] = set()
         self.iterations = self._own_variable(0, "int64", "iterations")
         self._learning_rate: Any = learning_rate
         if not callable(learning_rate):
-            _check_rate(kind, learning_rate)
+            check_rate(kind, learning_rate)
             self._learning_rate = self._own_variable(learning_rate, "float64", "learning_rate")
 
     # -- state ------------------------------------------------------------------------------------
@@ -121,7 +131,7 @@ class Optimizer:
     def add_variable_from_reference(
         self, reference_variable: Variable, name: str, initializer: Any = "zeros"
     ) -> Variable:
-        """Make a slot: a variable of another one's shape and dtype.
+        """Make a slot: a variable of another one's shape and dtype, float32 where that has 16 bits.
 
         Args:
             reference_variable: the weight that the slot belongs to.
@@ -132,6 +142,7 @@ class Optimizer:
             The slot.
         """
         shape, dtype = reference_variable.shape, reference_variable.dtype
+        dtype = "float32" if dtype in HALVES else dtype
         if callable(initializer):
             value = initializer(shape, dtype=dtype)
         elif initializer == "copy":
@@ -139,12 +150,17 @@ class Optimizer:
         else:
             value = ops.zeros(shape, dtype=dtype)
         path = reference_variable.path.replace("/", "_")
-        return self._own_variable(value, reference_variable.dtype, f"{path}_{name}")
+        return self._own_variable(value, dtype, f"{path}_{name}")
 
     def _slots(
         self, variables: Sequence[Variable], name: str, initializer: Any = "zeros"
     ) -> list[Variable]:
         return [self.add_variable_from_reference(v, name, initializer) for v in variables]
+
+    def _slots_of_each(self, variables: Sequence[Variable], *names: str) -> list[list[Variable]]:
+        """A list of slots for each name; they are made, and so stored, weight by weight."""
+        made = [[self.add_variable_from_reference(v, name) for name in names] for v in variables]
+        return [[slots[i] for slots in made] for i in range(len(names))]
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Make the slots for the weights to train; the first `apply` does it by itself.
@@ -156,6 +172,11 @@ class Optimizer:
             return
         self._trainable_variables = list(variables)
         self._positions = {id(v): i for i, v in enumerate(self._trainable_variables)}
+        for i, variable in enumerate(self._trainable_variables):
+            if variable.dtype in HALVES:
+                master = self.add_variable_from_reference(variable, "master", "copy")
+                self._masters[id(variable)] = master
+                self._positions[id(master)] = i
         if self.use_ema:
             self._averages = [
                 self.add_variable_from_reference(v, "average", "copy") for v in variables
@@ -217,7 +238,7 @@ class Optimizer:
                 f"{type(self).__name__}: the learning rate was given as a schedule and cannot be "
                 "set to a number; give a number to the constructor instead"
             )
-        _check_rate(type(self).__name__, value)
+        check_rate(type(self).__name__, value)
         self._learning_rate.assign(value)
 
     def _current_rate(self) -> Any:
@@ -306,24 +327,29 @@ class Optimizer:
             )
         return kept_grads, kept
 
-    def _apply(self, grads: list[Any], variables: list[Variable]) -> None:
+    def _apply(self, grads: list[Any], variables: list[Variable], scale: Any = None) -> None:
+        """What `apply` does to gradients, which are to be multiplied by `scale`, a scalar."""
         if self.loss_scale_factor is not None:
-            grads = [g * (1.0 / self.loss_scale_factor) for g in grads]
+            scale = 1.0 / self.loss_scale_factor
         if self.gradient_accumulation_steps:
-            self._accumulate(grads, variables)
+            self._accumulate(scaled(grads, scale), variables)
         else:
-            self._update(grads, variables)
+            self._update(grads, variables, scale)
 
-    def _update(self, grads: list[Any], variables: list[Variable]) -> None:
+    def _update(self, grads: list[Any], variables: list[Variable], scale: Any) -> None:
         """One update of weights, slots and averages."""
         if any(v.overwrite_with_gradient for v in variables):
-            grads, variables = self._overwrite(grads, variables)
-        grads = self._clip(grads)
+            grads, variables = overwrite(scaled(grads, scale), variables)
+            scale = None
+        if not self._folds or self.clipvalue is not None or self.clipnorm is not None:
+            grads = [ops.cast(g, "float32") if g.dtype in HALVES else g for g in grads]
+        grads, scale = clip(grads, scale, self.clipvalue, self.clipnorm, self.global_clipnorm)
         rate = self._current_rate()
         step = self.iterations + 1
-        if self.weight_decay:
-            self._decay(variables, rate)
-        self.update(variables, grads, rate, step)
+        if self._folds:
+            self._update_folded(variables, grads, rate, step, scale)
+        else:
+            self._update_apart(variables, scaled(grads, scale), rate, step)
         assign([self.iterations], [step])
         if self.use_ema:
             self._average(step)
@@ -331,22 +357,52 @@ class Optimizer:
         if constrained:
             assign(constrained, [v.constraint(v) for v in constrained])
 
-    @staticmethod
-    def _overwrite(grads: list[Any], variables: list[Variable]) -> tuple[list[Any], list[Variable]]:
-        """Put gradients in place of the variables that ask for it; what is left to update."""
-        pairs = list(zip(grads, variables, strict=True))
-        taken = [(g, v) for g, v in pairs if v.overwrite_with_gradient]
-        assign([v for _, v in taken], [g for g, _ in taken])
-        left = [(g, v) for g, v in pairs if not v.overwrite_with_gradient]
-        return [g for g, _ in left], [v for _, v in left]
+    def _update_folded(
+        self, variables: list[Variable], grads: list[Any], rate: Any, step: Tensor, scale: Any
+    ) -> None:
+        """A pass over all weights that are treated alike."""
+        alike: dict[tuple[bool, bool], list[tuple[Variable, Any]]] = {}
+        for v, g in zip(variables, grads, strict=True):
+            decays = bool(self.weight_decay) and not self._is_spared(v)
+            alike.setdefault((decays, id(v) in self._masters), []).append((v, g))
+        for (decays, halves), pairs in alike.items():
+            chosen = [v for v, _ in pairs]
+            way: dict[str, Any] = {}
+            if scale is not None:
+                way["scale"] = scale
+            if decays:
+                way["weight_decay"] = self.weight_decay
+            if halves:
+                way["copies"] = chosen
+                chosen = [self._masters[id(v)] for v in chosen]
+            self.update(chosen, [g for _, g in pairs], rate, step, **way)
+
+    def _update_apart(
+        self, variables: list[Variable], grads: list[Any], rate: Any, step: Tensor
+    ) -> None:
+        """Decay, update and rounding one after the other."""
+        halves = [v for v in variables if id(v) in self._masters]
+        masters = [self._masters[id(v)] for v in halves]
+        if halves:
+            pairs = zip(masters, halves, strict=True)
+            assign(masters, [ops.where(ops.equal(ops.cast(m, v.dtype), v), m, v) for m, v in pairs])
+            variables = [self._masters.get(id(v), v) for v in variables]
+        if self.weight_decay:
+            self._decay(variables, rate)
+        self.update(variables, grads, rate, step)
+        if halves:
+            assign(halves, masters)
 
     def update(
         self, variables: list[Variable], gradients: list[Tensor], learning_rate: Any, step: Tensor
     ) -> None:
         """Write new values of weights and slots; what a subclass defines.
 
+        One that takes `**way: Unpack[OnTheWay]` (`pyneuro.ops.update`) as well scales gradients,
+        decays weights and rounds copies itself; for the others that is done around it.
+
         Args:
-            variables: the weights.
+            variables: the weights, or the masters of those of 16 bits.
             gradients: their gradients.
             learning_rate: the rate, a scalar tensor.
             step: the number of this update, from 1 on, a scalar tensor.
@@ -386,8 +442,6 @@ class Optimizer:
         Returns:
             Their slots.
         """
-        if len(variables) == len(slots):
-            return slots
         return [slots[self._positions[id(v)]] for v in variables]
 
     def _accumulate(self, grads: list[Any], variables: list[Variable]) -> None:
@@ -403,29 +457,18 @@ class Optimizer:
         sums = [slot + g for slot, g in zip(slots, grads, strict=True)]
         own = {id(v) for v in (*self._accumulators, self._step_count)}
         written = [*self._trainable_variables, *(v for v in self._variables if id(v) not in own)]
-        means = [total * (1.0 / every) for total in sums]
-        keep_where(due, written, lambda: self._update(means, variables))
+        keep_where(due, written, lambda: self._update(sums, variables, 1.0 / every))
         values = [ops.where(due, ops.zeros_like(total), total) for total in (*sums, count)]
         assign([*slots, self._step_count], values)
 
-    def _clip(self, grads: list[Any]) -> list[Any]:
-        if self.clipvalue is not None:
-            low, high = -float(self.clipvalue), float(self.clipvalue)
-            return [ops.maximum(ops.minimum(g, high), low) for g in grads]
-        if self.clipnorm is not None:
-            return [_scaled_to(g, ops.sum(ops.square(g)), self.clipnorm) for g in grads]
-        if self.global_clipnorm is not None and grads:
-            squares = [ops.cast(ops.sum(ops.square(g)), "float64") for g in grads]
-            total = squares[0]
-            for square in squares[1:]:
-                total = total + square
-            return [_scaled_to(g, total, self.global_clipnorm) for g in grads]
-        return grads
-
     def _decay(self, variables: list[Variable], rate: Any) -> None:
-        decayed = [v for v in variables if id(v) not in self._no_decay]
+        decayed = [v for v in variables if not self._is_spared(v)]
         # A step of gradient descent where each weight is its own gradient.
         sgd_update(decayed, decayed, rate * float(self.weight_decay or 0.0))
+
+    def _is_spared(self, variable: Variable) -> bool:
+        """Whether a weight, or one that a master is of, is left out of weight decay."""
+        return id(self._trainable_variables[self._positions[id(variable)]]) in self._no_decay
 
     # -- moving average ---------------------------------------------------------------------------
 
@@ -434,7 +477,7 @@ class Optimizer:
         keep = ops.cast(ops.not_equal(step, 1), "float64") * float(self.ema_momentum)
         averages = []
         for average, variable in zip(self._averages, self._trainable_variables, strict=True):
-            share = ops.cast(keep, variable.dtype)
+            share = ops.cast(keep, average.dtype)
             averages.append(average * share + variable * (1.0 - share))
         assign(self._averages, averages)
         every = self.ema_overwrite_frequency
@@ -548,49 +591,3 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
-
-
-def keep_where(condition: Tensor, written: Sequence[Variable], update: Callable[[], None]) -> None:
-    """Make an update, and take it back where the condition does not hold.
-
-    Args:
-        condition: a bool tensor of one element.
-        written: all variables that the update may write.
-        update: makes it.
-    """
-    before = [ops.copy(v) for v in written]
-    update()
-    pairs = zip(written, before, strict=True)
-    assign(written, [ops.where(condition, new, old) for new, old in pairs])
-
-
-def check_share(optimizer: Any, argument: str, value: Any) -> float:
-    """A number in [0, 1), or an error that names the argument."""
-    if not 0 <= value < 1:
-        raise ArgumentError(
-            f"{type(optimizer).__name__}: {argument} must be in [0, 1), got {value!r}"
-        )
-    return float(value)
-
-
-def _check_rate(optimizer: str, value: Any) -> None:
-    if isinstance(value, (str, bytes)) or value is None or isinstance(value, bool):
-        raise ArgumentError(
-            f"{optimizer}: learning_rate must be a number, a schedule or a callable, got {value!r}"
-        )
-    if not float(value) >= 0:
-        raise ArgumentError(f"{optimizer}: learning_rate must be >= 0, got {value!r}")
-
-
-def _check_count(optimizer: str, argument: str, value: Any, least: int) -> None:
-    if value is not None and (not isinstance(value, int) or value < least):
-        raise ArgumentError(
-            f"{optimizer}: {argument} must be None or a whole number >= {least}, got {value!r}"
-        )
-
-
-def _scaled_to(gradient: Any, square: Any, length: float) -> Any:
-    """The gradient, made shorter if sqrt(square) exceeds `length`."""
-    norm = ops.sqrt(square)
-    share = ops.minimum(float(length) / ops.maximum(norm, float(length) * 1e-30), 1.0)
-    return gradient * ops.cast(share, gradient.dtype)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from ..errors import ArgumentError
-from ..ops.update import lion_update
+from ..ops.update import OnTheWay, lion_update
 from ..registry import built_in
 from ..tensor import Tensor
 from ..variable import Variable
-from .base import Optimizer, check_share
+from .base import Optimizer
+from .checks import check_share
 
 __all__ = ["Lion"]
 
@@ -80,7 +81,12 @@ class Lion(Optimizer):
         self._momentums = self._slots(variables, "momentum")
 
     def update(
-        self, variables: list[Variable], gradients: list[Tensor], learning_rate: Any, step: Tensor
+        self,
+        variables: list[Variable],
+        gradients: list[Tensor],
+        learning_rate: Any,
+        step: Tensor,
+        **way: Unpack[OnTheWay],
     ) -> None:
         """Write the new weights and means."""
         lion_update(
@@ -90,6 +96,7 @@ class Lion(Optimizer):
             self.slots_of(self._momentums, variables),
             beta_1=self.beta_1,
             beta_2=self.beta_2,
+            **way,
         )
 
     def get_config(self) -> dict[str, Any]:

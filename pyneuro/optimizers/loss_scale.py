@@ -12,11 +12,12 @@ from typing import Any
 from .. import ops
 from ..autograd import no_grad
 from ..errors import ArgumentError
-from ..ops.update import assign
+from ..ops.update import assign, sum_of_squares
 from ..registry import built_in, deserialize_keras_object, serialize_keras_object
 from ..tensor import convert
 from ..variable import Variable
-from .base import Optimizer, keep_where
+from .base import Optimizer
+from .gradients import keep_where
 
 __all__ = ["LossScaleOptimizer"]
 
@@ -115,15 +116,12 @@ class LossScaleOptimizer(Optimizer):
         """
         self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
 
-    def _apply(self, grads: list[Any], variables: list[Variable]) -> None:
-        finite = ops.all(ops.isfinite(grads[0]))
-        for g in grads[1:]:
-            finite = ops.logical_and(finite, ops.all(ops.isfinite(g)))
-        share = 1.0 / self.dynamic_scale
-        unscaled = [g * ops.cast(share, g.dtype) for g in grads]
+    def _apply(self, grads: list[Any], variables: list[Variable], scale: Any = None) -> None:
+        finite = ops.isfinite(sum_of_squares(grads))
+        share = 1.0 / ops.cast(self.dynamic_scale, "float64")
         inner = self.inner_optimizer
         written = [*inner._trainable_variables, *inner.variables]
-        keep_where(finite, written, lambda: inner._apply(unscaled, variables))
+        keep_where(finite, written, lambda: inner._apply(grads, variables, share))
         count = self.step_counter + 1
         grows = ops.greater_equal(count, self.dynamic_growth_steps)
         factor = ops.where(finite, ops.where(grows, 2.0, 1.0), 0.5)

@@ -12,7 +12,8 @@ from ..ops.update import adam_update, assign, sgd_update
 from ..registry import built_in
 from ..tensor import Tensor
 from ..variable import Variable
-from .base import Optimizer, check_share
+from .base import Optimizer
+from .checks import check_share
 
 __all__ = ["Muon"]
 
@@ -115,21 +116,20 @@ class Muon(Optimizer):
 
     def build_slots(self, variables: Sequence[Variable]) -> None:
         """Make the momentums, and AdamW's means of squares."""
-        self._momentums = {
-            id(v): self.add_variable_from_reference(v, "momentum") for v in variables
-        }
+        self._momentums = self._slots(variables, "momentum")
         self._velocities = {
-            id(v): self.add_variable_from_reference(v, "velocity")
+            self._positions[id(v)]: self.add_variable_from_reference(v, "velocity")
             for v in variables
             if self._of_adam(v)
         }
 
+    def _has_velocity(self, variable: Variable) -> bool:
+        return self._positions[id(variable)] in self._velocities
+
     def _decay(self, variables: list[Variable], rate: Any) -> None:
         for own, decay in ((True, self.adam_weight_decay), (False, self.weight_decay)):
             decayed = [
-                v
-                for v in variables
-                if id(v) not in self._no_decay and (id(v) in self._velocities) is own
+                v for v in variables if not self._is_spared(v) and self._has_velocity(v) is own
             ]
             if decayed and decay:
                 sgd_update(decayed, decayed, rate * float(decay))
@@ -139,15 +139,16 @@ class Muon(Optimizer):
     ) -> None:
         """Write the new weights, momentums and means."""
         pairs = list(zip(variables, gradients, strict=True))
-        of_adam = [(v, g) for v, g in pairs if id(v) in self._velocities]
+        of_adam = [(v, g) for v, g in pairs if self._has_velocity(v)]
         if of_adam:
+            own = [v for v, _ in of_adam]
             adam_update(
-                [v for v, _ in of_adam],
+                own,
                 [g for _, g in of_adam],
                 learning_rate * self.adam_lr_ratio,
                 step,
-                [self._momentums[id(v)] for v, _ in of_adam],
-                [self._velocities[id(v)] for v, _ in of_adam],
+                self.slots_of(self._momentums, own),
+                [self._velocities[self._positions[id(v)]] for v in own],
                 beta_1=self.adam_beta_1,
                 beta_2=self.adam_beta_2,
                 epsilon=self.epsilon,
@@ -155,9 +156,9 @@ class Muon(Optimizer):
         targets: list[Variable] = []
         values: list[Tensor] = []
         for v, g in pairs:
-            if id(v) in self._velocities:
+            if self._has_velocity(v):
                 continue
-            held = self._momentums[id(v)]
+            (held,) = self.slots_of(self._momentums, [v])
             momentum = g + held * self.momentum
             way = self._orthogonal(g + momentum * self.momentum if self.nesterov else momentum)
             scale = 1.0 if self.rms_rate is None else math.sqrt(max(v.shape)) * self.rms_rate

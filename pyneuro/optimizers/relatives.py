@@ -3,20 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from .. import ops
-from ..ops.update import assign
+from ..ops.update import OnTheWay, assign, lamb_update
 from ..registry import built_in
 from ..tensor import Tensor
 from ..variable import Variable
-from .base import Optimizer, check_share
+from .base import Optimizer
+from .checks import check_share
 
 __all__ = ["Adamax", "Lamb", "Nadam"]
 
 
+class _Relative(Optimizer):
+    """The arguments that all three take."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-07,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
+            ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps,
+            name, **kwargs,
+        )  # fmt: skip
+        self.beta_1 = check_share(self, "beta_1", beta_1)
+        self.beta_2 = check_share(self, "beta_2", beta_2)
+        self.epsilon = float(epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+
+
 @built_in("optimizer", "adamax")
-class Adamax(Optimizer):
+class Adamax(_Relative):
     """Adam with the largest gradient of late in place of the mean of squares.
 
     Kingma and Ba 2015, section 7: `m <- m + (g - m)(1 - beta_1)`, `u <- max(beta_2 * u, |g|)`,
@@ -51,40 +92,9 @@ class Adamax(Optimizer):
         array([-0.1], dtype=float32)
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-07,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
-            ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps,
-            name, **kwargs,
-        )  # fmt: skip
-        self.beta_1 = check_share(self, "beta_1", beta_1)
-        self.beta_2 = check_share(self, "beta_2", beta_2)
-        self.epsilon = float(epsilon)
-
     def build_slots(self, variables: Sequence[Variable]) -> None:
         """Make the means of gradients and the largest gradients."""
-        self._momentums: list[Variable] = []
-        self._norms: list[Variable] = []
-        for variable in variables:
-            self._momentums.append(self.add_variable_from_reference(variable, "momentum"))
-            self._norms.append(self.add_variable_from_reference(variable, "norm"))
+        self._momentums, self._norms = self._slots_of_each(variables, "momentum", "norm")
 
     def update(
         self, variables: list[Variable], gradients: list[Tensor], learning_rate: Any, step: Tensor
@@ -101,18 +111,9 @@ class Adamax(Optimizer):
             values += (mean, norm, w - ops.cast(rate, w.dtype) * mean / (norm + self.epsilon))
         assign(targets, values)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-        }
-
 
 @built_in("optimizer", "nadam")
-class Nadam(Optimizer):
+class Nadam(_Relative):
     """Adam with Nesterov's look ahead (Dozat 2016).
 
     `u_t = beta_1 * (1 - 0.96**t / 2)`, `U_t = u_1 * .. * u_t`,
@@ -148,40 +149,9 @@ class Nadam(Optimizer):
         array([-0.1063], dtype=float32)
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-07,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
-            ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps,
-            name, **kwargs,
-        )  # fmt: skip
-        self.beta_1 = check_share(self, "beta_1", beta_1)
-        self.beta_2 = check_share(self, "beta_2", beta_2)
-        self.epsilon = float(epsilon)
-
     def build_slots(self, variables: Sequence[Variable]) -> None:
         """Make the means of gradients and of squares, and the product of the shares."""
-        self._momentums: list[Variable] = []
-        self._velocities: list[Variable] = []
-        for variable in variables:
-            self._momentums.append(self.add_variable_from_reference(variable, "momentum"))
-            self._velocities.append(self.add_variable_from_reference(variable, "velocity"))
+        self._momentums, self._velocities = self._slots_of_each(variables, "momentum", "velocity")
         self._product = self._own_variable(1.0, "float64", "product")
 
     def update(
@@ -206,18 +176,9 @@ class Nadam(Optimizer):
             values += (mean, square, w - (a * mean + b * g) / (ops.sqrt(square * c) + self.epsilon))
         assign(targets, values)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-        }
-
 
 @built_in("optimizer", "lamb")
-class Lamb(Optimizer):
+class Lamb(_Relative):
     """Adam's direction, in steps as long as each weight tensor is (You et al. 2020).
 
     `d = (m / (1 - beta_1**t)) / (sqrt(v / (1 - beta_2**t)) + epsilon)`,
@@ -252,68 +213,28 @@ class Lamb(Optimizer):
         array([1.8, 1.8, 1.8, 1.8], dtype=float32)
     """
 
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-07,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        loss_scale_factor: float | None = None,
-        gradient_accumulation_steps: int | None = None,
-        name: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
-            ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps,
-            name, **kwargs,
-        )  # fmt: skip
-        self.beta_1 = check_share(self, "beta_1", beta_1)
-        self.beta_2 = check_share(self, "beta_2", beta_2)
-        self.epsilon = float(epsilon)
-
     def build_slots(self, variables: Sequence[Variable]) -> None:
         """Make the means of gradients and of squares."""
-        self._momentums: list[Variable] = []
-        self._velocities: list[Variable] = []
-        for variable in variables:
-            self._momentums.append(self.add_variable_from_reference(variable, "momentum"))
-            self._velocities.append(self.add_variable_from_reference(variable, "velocity"))
+        self._momentums, self._velocities = self._slots_of_each(variables, "momentum", "velocity")
 
     def update(
-        self, variables: list[Variable], gradients: list[Tensor], learning_rate: Any, step: Tensor
+        self,
+        variables: list[Variable],
+        gradients: list[Tensor],
+        learning_rate: Any,
+        step: Tensor,
+        **way: Unpack[OnTheWay],
     ) -> None:
-        """Write the new weights and means, all in one call."""
-        t = ops.cast(step, "float64")
-        unbias_1 = 1.0 / (1.0 - ops.power(self.beta_1, t))
-        unbias_2 = 1.0 / (1.0 - ops.power(self.beta_2, t))
-        slots = [self.slots_of(held, variables) for held in (self._momentums, self._velocities)]
-        targets: list[Variable] = []
-        values: list[Tensor] = []
-        for w, g, m, v in zip(variables, gradients, *slots, strict=True):
-            a, b = ops.cast(unbias_1, w.dtype), ops.cast(unbias_2, w.dtype)
-            mean = m + (g - m) * (1.0 - self.beta_1)
-            square = v + (ops.square(g) - v) * (1.0 - self.beta_2)
-            way = mean * a / (ops.sqrt(square * b) + self.epsilon)
-            length, size = (ops.sqrt(ops.sum(ops.square(x))) for x in (way, w))
-            measured = ops.logical_and(ops.greater(size, 0.0), ops.greater(length, 0.0))
-            ratio = ops.where(measured, size / ops.where(measured, length, 1.0), 1.0)
-            targets += (m, v, w)
-            values += (mean, square, w - ratio * ops.cast(learning_rate, w.dtype) * way)
-        assign(targets, values)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-        }
+        """Write the new weights and means."""
+        lamb_update(
+            variables,
+            gradients,
+            learning_rate,
+            step,
+            self.slots_of(self._momentums, variables),
+            self.slots_of(self._velocities, variables),
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            **way,
+        )

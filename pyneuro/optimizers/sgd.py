@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from ..errors import ArgumentError
-from ..ops.update import sgd_update
+from ..ops.update import OnTheWay, sgd_update
 from ..registry import built_in
 from ..tensor import Tensor
 from ..variable import Variable
@@ -82,7 +82,12 @@ class SGD(Optimizer):
             self.velocities = self._slots(variables, "momentum")
 
     def update(
-        self, variables: list[Variable], gradients: list[Tensor], learning_rate: Any, step: Tensor
+        self,
+        variables: list[Variable],
+        gradients: list[Tensor],
+        learning_rate: Any,
+        step: Tensor,
+        **way: Unpack[OnTheWay],
     ) -> None:
         """Write the new weights and velocities."""
         sgd_update(
@@ -92,6 +97,7 @@ class SGD(Optimizer):
             self.slots_of(self.velocities, variables) if self.momentum else (),
             momentum=self.momentum,
             nesterov=self.nesterov,
+            **way,
         )
 
     def get_config(self) -> dict[str, Any]:

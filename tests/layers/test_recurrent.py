@@ -1,5 +1,8 @@
 """Recurrent layers: values against plain loops, masks, states, wrappers, and the usual checks."""
 
+import warnings
+from typing import Any
+
 import numpy as np
 import pytest
 from layer_checks import check_config, check_file, check_gradients, check_layer, check_symbolic
@@ -233,3 +236,22 @@ def test_bad_calls() -> None:
         layers.LSTM(3)(X[:, :0])
     with pytest.raises(ShapeError, match="batch size"):
         layers.LSTM(3, stateful=True)(pyneuro.Input((5, 4)))
+
+
+@pytest.mark.parametrize("make", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_a_layer_that_the_first_step_builds_trains_whole(make: Any) -> None:
+    model = pyneuro.Sequential([make(3), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # such as: no gradient for the bias
+        model.fit(np.ones((4, 5, 2), "float32"), np.ones((4, 1)), verbose=0)
+    if make is layers.LSTM:
+        bias = model.layers[0].cell.bias.numpy()
+        np.testing.assert_allclose(bias, np.repeat([0.0, 1.0, 0.0, 0.0], 3), atol=0.1)
+        assert (bias != np.repeat([0.0, 1.0, 0.0, 0.0], 3)).any()
+
+
+def test_integers_take_the_dtype_of_the_kernel() -> None:
+    cell = layers.GRUCell(3, dtype="float16")
+    y, _ = cell(np.ones((2, 4), "int32"), [np.zeros((2, 3), "float16")])
+    assert y.dtype == "float16"
