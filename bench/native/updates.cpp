@@ -50,6 +50,16 @@ void assign(Bench& bench, int64_t elements) {
   });
 }
 
+/// Of all gradients, as clipping by their norm reads them.
+void sum_of_squares(Bench& bench, int64_t elements) {
+  const std::vector<int64_t> sizes = sizes_of(elements);
+  bench.row(title<SumOfSquares>(kTensors, " tensors of ", elements), [&] {
+    std::vector<Array> inputs;
+    add_arrays(inputs, sizes);
+    return moving(SumOfSquares{}, inputs);
+  });
+}
+
 }  // namespace
 
 void update_rows(Bench& bench) {
@@ -66,6 +76,8 @@ void update_rows(Bench& bench) {
     update(bench, "", with_defaults<RmspropUpdate>(), 1, n);
     update(bench, "", with_defaults<AdagradUpdate>(), 1, n);
     update(bench, "", with_defaults<LionUpdate>(), 1, n);
+    update(bench, "", with_defaults<LambUpdate>(), 2, n);
+    sum_of_squares(bench, n);
     assign(bench, n);
   }
 }
