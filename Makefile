@@ -11,7 +11,7 @@ bin := $(venv)/bin
 isas_x86_64 := generic;avx2;avx512;wide512
 isas := $(isas_$(shell uname -m))
 # What all of bench/python's scripts are told; for fewer threads: PYNEURO_NUM_THREADS=2 make bench.
-bench_options ?= --malloc tuned
+bench_options ?= --malloc tuned --rounds 7
 native_sources := $(shell find csrc cmake -type f) CMakeLists.txt pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -37,10 +37,11 @@ test: $(venv)/with-test
 bench: $(venv)/with-test build/bench/pyneuro_bench
 	@rm -f build/bench/*.json
 	build/bench/pyneuro_bench --json build/bench/native.json
-	$(run_bench); measure ops && measure training --compile && measure memory --malloc stock
+	$(run_bench); measure ops && measure training --compile && \
+	  measure together && measure memory --malloc stock
 	@if $(bin)/python -c 'import torch' 2>/dev/null; then \
 	  $(run_bench); measure layers --compile && measure networks --compile && \
-	  measure accuracy && measure sweep && measure conv_sweep; \
+	  measure accuracy && measure sweep --rounds 3 && measure conv_sweep --rounds 3; \
 	else \
 	  echo "no layers and no networks: PyTorch is missing; to install it: $(bin)/pip install torch"; \
 	fi

@@ -17,6 +17,7 @@ OPTIONS = {
     "layers": ("--reduced",),
     "networks": ("--reduced",),
     "memory": ("--reduced",),
+    "together": ("--reduced", "--peers", "torch"),
     "accuracy": ("--reduced", "--size", "14"),
     "sweep": (*QUICK, "--count", "6", "--largest", "40"),
     "conv_sweep": ("--reduced",),
@@ -92,6 +93,14 @@ def test_memory_is_that_of_a_process_of_its_own(results: Results) -> None:
     assert found["pyneuro"]["imported"] < found["torch"]["imported"]  # it was not loaded there too
 
 
+def test_libraries_together(results: Results) -> None:
+    pairs = results("together")[1]["pairs"]
+    names = [("pyneuro", "numpy"), ("pyneuro", "torch"), ("numpy", "torch")]
+    assert [tuple(pair["by"]) for pair in pairs] == names
+    for pair in pairs:
+        assert all(share > 0.05 for share in pair["medians"].values())
+
+
 def test_compiled_pytorch_is_a_side(tmp_path: Path) -> None:
     options = ("--reduced", "--compile", "--threads", "1", "--rows", "chain of 6 ops, 64 elements")
     run("layers", *options, "--json", tmp_path / "layers.json")
@@ -110,6 +119,11 @@ def test_the_report_has_every_row_and_aim(folder: Path, results: Results) -> Non
             line = next(x for x in report.splitlines() if x.startswith(f"| {row['name']} |"))
             assert f"| {best['label']} |" in line
             assert line.endswith(f"| {best['ratio']:.2f}x |")
+    for pair in text["together"]["pairs"]:
+        assert (
+            f"| {pair['by'][0]} and {pair['by'][1]} | {pair['medians']['by turns']:.2f}x |"
+            in report
+        )
     aims = report.partition("## Aims")[2].partition("\n## ")[0]
     for aim in (
         "products of dense layers", "products in bfloat16", "products of random sizes",

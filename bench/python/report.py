@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = ("ops", "training", "layers", "networks", "memory", "accuracy", "sweep", "conv_sweep")
+FILES = (*SCRIPTS, "together", "native")
 SLOWEST = 10  # of a sweep are shown
 # Aims beside another framework are meant for machines with AVX-512; this share of them elsewhere.
 NARROW = 0.95
@@ -40,7 +41,7 @@ class Results:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.files: dict[str, Any] = {}
-        for name in (*SCRIPTS, "native"):
+        for name in FILES:
             path = folder / f"{name}.json"
             if path.exists():
                 self.files[name] = json.loads(path.read_text())
@@ -285,6 +286,16 @@ def script_text(results: Results, script: str) -> Iterator[str]:
     yield from rows_text(rows)
 
 
+def together_text(results: Results) -> Iterator[str]:
+    if together := results.files.get("together"):
+        yield f"\n## together.py\n\n{machine(together['about'])}\n"
+        yield "Time for the work of both, as a share of the sum of their times alone:\n"
+        yield "| products of | by | by turns | at once |\n| --- | --- | --: | --: |"
+        for pair in together["pairs"]:
+            shares = " | ".join(f"{share:.2f}x" for share in pair["medians"].values())
+            yield f"| {pair['size']} x {pair['size']} | {' and '.join(pair['by'])} | {shares} |"
+
+
 def native_text(results: Results) -> Iterator[str]:
     if native := results.files.get("native"):
         yield f"\n## Kernels beside the machine\n\n{machine(native['about'])}\n"
@@ -307,8 +318,9 @@ def main() -> None:
     for script in SCRIPTS:
         for line in script_text(results, script):
             print(line)
-    for line in native_text(results):
-        print(line)
+    for text in (together_text, native_text):
+        for line in text(results):
+            print(line)
 
 
 if __name__ == "__main__":
