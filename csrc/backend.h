@@ -12,7 +12,7 @@
 
 namespace pyneuro {
 
-inline constexpr uint32_t kContractVersion = 1;
+inline constexpr uint32_t kContractVersion = 2;
 
 using TaskFn = void (*)(void* closure, int64_t index);
 
@@ -48,11 +48,19 @@ struct Chained {
   Out out;
 };
 
+/// Memory of one step of a plan, for another form of its second input: a kernel transformed, a
+/// matrix packed. It lasts from replay to replay.
+struct Kept {
+  void* data;
+  bool stale;  // the input was written since, or this is the first run: the kernel fills the memory
+};
+
 /// A kernel's surroundings: services, and the scratch memory that it asked for (64-byte aligned).
 class Context {
  public:
-  Context(const HostServices& host, void* scratch, void* fail, const Chained* chained = nullptr)
-      : host_(&host), scratch_(scratch), fail_(fail), chained_(chained) {}
+  Context(const HostServices& host, void* scratch, void* fail, const Chained* chained = nullptr,
+          const Kept* kept = nullptr)
+      : host_(&host), scratch_(scratch), fail_(fail), chained_(chained), kept_(kept) {}
 
   /// Runs f(i) for i in [0, tasks). Cut work by shape, never by threads: f(i) may depend on i
   /// alone.
@@ -75,18 +83,22 @@ class Context {
   }
   const HostServices& host() const { return *host_; }
   const Chained* chained() const { return chained_; }  // null: nothing follows
+  const Kept* kept() const { return kept_; }           // null: nothing is kept
 
  private:
   const HostServices* host_;
   void* scratch_;
   void* fail_;
   const Chained* chained_;
+  const Kept* kept_;
 };
 
 /// A row of a kernel library. A null run means that the op has no kernel there.
 struct Kernel {
   void (*run)(const void* op, Context& ctx, In in, Out out) noexcept = nullptr;
   size_t (*scratch)(const void* op, In in, Out out) noexcept = nullptr;  // bytes; null: none
+  /// Bytes worth keeping of the second input, if that stays as it is; null or 0: none.
+  size_t (*keeps)(const void* op, In in, Out out) noexcept = nullptr;
 };
 
 /// What a kernel library gives out.

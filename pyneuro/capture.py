@@ -76,6 +76,11 @@ class Recorded:
         """The memory that all temporaries share."""
         return int(self._executor.arena_bytes)
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of memory for other forms of weights, kept while these are unchanged."""
+        return int(self._executor.kept_bytes)
+
     def __str__(self) -> str:
         return str(self._executor.program)
 

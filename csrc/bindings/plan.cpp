@@ -71,6 +71,7 @@ void bind_plan(py::module_& m) {
       .def(py::init<Program>())
       .def("replay", &replay)
       .def_property_readonly("arena_bytes", &Executor::arena_bytes)
+      .def_property_readonly("kept_bytes", &Executor::kept_bytes)
       .def_property_readonly("program", &Executor::program,
                              py::return_value_policy::reference_internal);
 }

@@ -75,6 +75,13 @@ template <class Op> size_t scratch(const Op& op, In in, Out out) noexcept {
   return choose(p).scratch(p);
 }
 
+template <class Op> size_t keeps(const Op& op, In in, Out out) noexcept {
+  if (out[0].size() == 0) return 0;
+  const ConvProblem p = problem_of(op, in, out);
+  const ConvAlgorithm algorithm = choose(p);
+  return algorithm.keeps != nullptr ? algorithm.keeps(p) : 0;
+}
+
 template <class Op> void run(const Op& op, Context& ctx, In in, Out out) noexcept {
   if (preferred() != nullptr && !known(preferred())) {
     ctx.fail(ErrorKind::Argument, 0,
@@ -87,11 +94,13 @@ template <class Op> void run(const Op& op, Context& ctx, In in, Out out) noexcep
   const ConvAlgorithm algorithm = choose(p);
   const Epilogue epilogue(ctx, out[0]);
   const void* bias = in.has(2) ? in[2].data : nullptr;
-  algorithm.run(ctx, p, {in[0].data, in[1].data, bias, out[0].data, epilogue});
+  algorithm.run(ctx, p, {in[0].data, in[1].data, bias, out[0].data, epilogue, ctx.kept()});
   if (epilogue && !algorithm.follows) epilogue.run_all(ctx);
 }
 
-template <class Op> Kernel conv_kernel() { return make_kernel<Op, run<Op>, scratch<Op>>(); }
+template <class Op> Kernel conv_kernel() {
+  return make_kernel<Op, run<Op>, scratch<Op>, keeps<Op>>();
+}
 
 int64_t greatest_common_divisor(int64_t a, int64_t b) {
   while (b != 0) {

@@ -25,7 +25,8 @@ struct ConvProblem {
 struct ConvOperands {
   const void *a, *b, *bias;
   void* c;
-  const Epilogue& epilogue;  // of y, as [batch * pixels, filters]
+  const Epilogue& epilogue;    // of y, as [batch * pixels, filters]
+  const Kept* kept = nullptr;  // of the kernel, if the algorithm keeps something
 };
 
 /// One way to compute. `scratch` says how many bytes `run` needs; both see the same problem. An
@@ -36,6 +37,7 @@ struct ConvAlgorithm {
   size_t (*scratch)(const ConvProblem&);
   void (*run)(Context&, const ConvProblem&, const ConvOperands&);
   bool follows = false;
+  size_t (*keeps)(const ConvProblem&) = nullptr;  // bytes worth keeping of the kernel
 };
 
 ConvAlgorithm conv_plain();      // conv_plain.cpp: matrix products as they lie

@@ -22,6 +22,7 @@ constexpr int64_t kPanel = kWinogradPanel;
 constexpr int64_t kKernelRows = 32;  // of the kernel's channels, transformed at a time
 constexpr int64_t kMostKernel = int64_t{10} << 20;  // bytes of U that stay in a cache
 constexpr int64_t kMostSource = int64_t{8} << 20;   // bytes of V at a time
+constexpr int64_t kMostKept = 32;                   // tiles, for which U is kept
 constexpr int64_t kFewestChannels = 8;              // and filters
 constexpr int64_t kFewestSummed = 12;               // tiles, for dkernel
 constexpr int64_t kFewTiles = 64;                   // give few tasks
@@ -180,7 +181,14 @@ struct Work {
   float *shared, *to;
   char* slots;
   const Epilogue& epilogue;
+  const Kept* kept;  // of U, slice by slice, or null
 
+  /// Where U of a slice of filters lies, unless something is kept: there.
+  float* u(int64_t slice, float* otherwise) const {
+    if (kept == nullptr) return otherwise;
+    return static_cast<float*>(kept->data) + slice * kProducts * s.u_size;
+  }
+  bool transforms() const { return kept == nullptr || kept->stale; }
   float* slot(int64_t i) const {
     return reinterpret_cast<float*>(slots + static_cast<size_t>(i) * s.slot_bytes);
   }
@@ -189,10 +197,12 @@ struct Work {
 void run_by_tiles(Context& ctx, const Work& w) {
   const Sizes& s = w.s;
   const int64_t parts = ceil_div(s.channels, kKernelRows);
-  ctx.parallel_for(ceil_div(s.filters, kPanel) * parts, [&](int64_t task) {
+  float* const u = w.u(0, w.shared);
+  const int64_t transforms = w.transforms() ? ceil_div(s.filters, kPanel) * parts : 0;
+  ctx.parallel_for(transforms, [&](int64_t task) {
     const int64_t j = task / parts * kPanel, begin = task % parts * kKernelRows;
     transform_kernel(w.p, s, w.kernel, j, begin, smaller(s.channels, begin + kKernelRows),
-                     w.shared + j * s.channels + begin * kPanel);
+                     u + j * s.channels + begin * kPanel);
   });
   Counter blocks(ceil_div(s.tiles.count, s.block));
   ctx.parallel_for(s.slots, [&](int64_t slot) {
@@ -201,7 +211,7 @@ void run_by_tiles(Context& ctx, const Work& w) {
       const int64_t first = block * s.block, tiles = smaller(s.block, s.tiles.count - first);
       for (int64_t t = 0; t < tiles; ++t)
         transform_source(s, w.source, first + t, w.zeros, v + t * s.v_row);
-      multiply(s, tiles, s.filters, v, w.shared, m);
+      multiply(s, tiles, s.filters, v, u, m);
       for (int64_t t = 0; t < tiles; ++t)
         transform_results(s, first + t, 0, s.filters, m + t * s.m_row, w.bias, w.to);
       follow(s, w.epilogue, first, tiles, 0, s.filters);
@@ -217,11 +227,13 @@ void run_by_filters(Context& ctx, const Work& w) {
       transform_source(s, w.source, first + t, w.zeros, w.shared + t * s.v_row);
     });
     Counter slices(ceil_div(s.filters, s.slice));
+    const bool transforms = w.transforms() && (w.kept == nullptr || first == 0);
     ctx.parallel_for(s.slots, [&](int64_t slot) {
-      float *const u = w.slot(slot), *const m = u + kProducts * s.u_size;
+      float *const own = w.slot(slot), *const m = own + kProducts * s.u_size;
       for (int64_t slice; slices.next(slice);) {
         const int64_t j = slice * s.slice, filters = smaller(s.slice, s.filters - j);
-        for (int64_t i = 0; i < filters; i += kPanel)
+        float* const u = w.u(slice, own);
+        for (int64_t i = 0; transforms && i < filters; i += kPanel)
           for (int64_t c = 0; c < s.channels; c += kKernelRows)
             transform_kernel(w.p, s, w.kernel, j + i, c, smaller(s.channels, c + kKernelRows),
                              u + i * s.channels + c * kPanel);
@@ -248,7 +260,8 @@ void run_products(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
                   reinterpret_cast<float*>(scratch + s.shared),
                   static_cast<float*>(x.c),
                   scratch + s.slot,
-                  x.epilogue};
+                  x.epilogue,
+                  x.kept};
   if (s.by_filters)
     run_by_filters(ctx, work);
   else
@@ -281,6 +294,15 @@ size_t scratch(const ConvProblem& p) {
   return p.step == ConvStep::KernelGrad ? winograd_kernel_grad_scratch(p) : make_sizes(p).total;
 }
 
+/// All of U. With few tiles to each number of it making it takes longer than reading it; with many
+/// neither matters, and it has four times the kernel's bytes.
+size_t keeps(const ConvProblem& p) {
+  if (p.step == ConvStep::KernelGrad) return 0;
+  const Sizes s = make_sizes(p);
+  if (s.tiles.count > kMostKept) return 0;
+  return float_bytes(ceil_div(s.filters, s.slice) * kProducts * s.u_size);
+}
+
 void run(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
   if (p.step == ConvStep::KernelGrad)
     run_winograd_kernel_grad(ctx, p, x);
@@ -290,6 +312,6 @@ void run(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
 
 }  // namespace
 
-ConvAlgorithm conv_winograd() { return {"winograd", applies, scratch, run, true}; }
+ConvAlgorithm conv_winograd() { return {"winograd", applies, scratch, run, true, keeps}; }
 
 }  // namespace pyneuro

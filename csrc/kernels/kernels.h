@@ -95,5 +95,15 @@ constexpr Kernel make_kernel() {
             return scratch(*static_cast<const T*>(op), in, out);
           }};
 }
+template <class T, void (*run)(const T&, Context&, In, Out) noexcept,
+          size_t (*scratch)(const T&, In, Out) noexcept,
+          size_t (*keeps)(const T&, In, Out) noexcept>
+constexpr Kernel make_kernel() {
+  Kernel kernel = make_kernel<T, run, scratch>();
+  kernel.keeps = [](const void* op, In in, Out out) noexcept {
+    return keeps(*static_cast<const T*>(op), in, out);
+  };
+  return kernel;
+}
 
 }  // namespace pyneuro

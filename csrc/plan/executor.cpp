@@ -70,6 +70,45 @@ void Executor::make_ready() {
                    ready.kernel->scratch(op.op, ready.in(views_.data()), ready.out(views_.data())));
     ready_.push_back(ready);
   }
+  for (size_t s = 0; s < ready_.size(); ++s) find_kept(program_.steps[s], ready_[s]);
+}
+
+bool Executor::writes(int buffer) const {
+  for (size_t s = 0; s < ready_.size(); ++s) {
+    const Ready& r = ready_[s];
+    for (int i = 0; r.info->mutates && i < r.inputs; ++i)
+      if (r.info->mutates(r.op, i, r.inputs) &&
+          program_.steps[s].inputs[size_t(i)].buffer == buffer)
+        return true;
+  }
+  return false;
+}
+
+void Executor::find_kept(const Step& step, Ready& ready) {
+  ready.kept = -1;
+  const In in = ready.in(views_.data());
+  if (!ready.kernel->keeps || !in.has(1)) return;
+  const int buffer = step.inputs[1].buffer;
+  const Buffer& input = program_.buffers[size_t(buffer)];
+  if (input.kind != BufferKind::State && input.kind != BufferKind::Constant) return;
+  const size_t bytes = ready.kernel->keeps(ready.op, in, ready.out(views_.data()));
+  if (bytes == 0 || writes(buffer)) return;
+  ready.kept = int(kept_.size());
+  kept_.push_back({input.held.storage(), bytes});
+}
+
+size_t Executor::kept_bytes() const {
+  size_t bytes = 0;
+  for (const Keep& keep : kept_) bytes += keep.bytes;
+  return bytes;
+}
+
+Kept Executor::Keep::begin() {
+  if (!memory) memory = Array::empty({Shape{int64_t(bytes)}, DType::UInt8});
+  const bool stale = !filled || version != input->version();
+  filled = false;  // until the step has run
+  version = input->version();
+  return {memory.data(), stale};
 }
 
 char* Executor::base(int buffer, char* arena) const {
@@ -118,9 +157,13 @@ void Executor::run_steps() {
     // Asked for at each step: a host function may have made this thread's scratch move.
     void* scratch = scratch_bytes_ ? thread_scratch(scratch_bytes_) : nullptr;
     const Chained chained = r.chained(views_.data());
-    Context ctx(host_services(), scratch, &fail, r.chain ? &chained : nullptr);
+    Keep* const keep = r.kept < 0 ? nullptr : &kept_[size_t(r.kept)];
+    const Kept kept = keep ? keep->begin() : Kept{};
+    Context ctx(host_services(), scratch, &fail, r.chain ? &chained : nullptr,
+                keep ? &kept : nullptr);
     r.kernel->run(r.op, ctx, r.in(views_.data()), r.out(views_.data()));
     fail.check();
+    if (keep) keep->filled = true;
     if (!r.info->mutates) continue;
     const Step& step = program_.steps[size_t(&r - ready_.data())];
     for (int i = 0; i < r.inputs; ++i)

@@ -21,6 +21,8 @@ class Executor {
 
   const Program& program() const { return program_; }
   size_t arena_bytes() const { return placement_.bytes; }
+  /// Of other forms of weights, once it was replayed.
+  size_t kept_bytes() const;
 
  private:
   struct Ready {  // a step with its kernel and where its views lie in views_
@@ -31,6 +33,7 @@ class Executor {
     int first_view, inputs, outputs;
     int chain_inputs,
         chain_outputs;  // views lie as the op's inputs, chain's, op's outputs, chain's
+    int kept;           // in kept_, or -1
 
     In in(const View* views) const { return {views + first_view, inputs}; }
     Out out(const View* views) const {
@@ -47,16 +50,29 @@ class Executor {
     int64_t bytes;
   };
 
+  struct Keep {  // what a step keeps of its second input, which no step writes
+    const Storage* input;
+    size_t bytes;
+    Array memory{};        // from the first replay on
+    bool filled = false;   // from the input as it was at
+    uint64_t version = 0;  // this version
+
+    Kept begin();
+  };
+
   char* base(int buffer, char* arena) const;
   void bind(char* arena, std::span<const Array> inputs, std::vector<Array>& outputs);
   void run_steps();
   void make_ready();
+  bool writes(int buffer) const;
+  void find_kept(const Step& step, Ready& ready);
 
   Program program_;
   Placement placement_;
   std::vector<Ready> ready_;
   std::vector<View> views_;
   std::vector<Patch> patches_;
+  std::vector<Keep> kept_;
   std::vector<int> output_buffers_;  // buffers of kind Output
   std::vector<Array> bound_;         // by buffer: inputs and outputs of the call under way
   size_t scratch_bytes_ = 0;
