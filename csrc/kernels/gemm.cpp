@@ -31,7 +31,7 @@ template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;
 constexpr int64_t kMaxBlockK = 512;
 constexpr int64_t kTaskRows = 192, kTaskCols = 256;
 constexpr int64_t kTaskBytes = int64_t{384} << 10;   // of A, which a second-level cache holds
-constexpr int64_t kStackBytes = int64_t{448} << 10;  // of copies of A
+constexpr int64_t kCopyBytes = int64_t{448} << 10;   // of A, which a task copies for itself
 constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
 constexpr int64_t kMostTasks = 64, kFewTasks = 8;    // fewer leave threads idle
 constexpr int64_t kPackPanels = 8;                   // of B, to a task that copies
@@ -114,6 +114,7 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
               s.m * s.n * s.k >= 4 * kTaskWork && p.blocks_k * c_bytes <= kPartialBytes;
   p.reduce_rows = at_least(1, kTaskWork / 64 / at_least(1, s.n * p.blocks_k));
   const Copies copies = choose_copies(s, panel, size);
+  p.copy_a = copies.a, p.copy_b = copies.b;
   // B comes from memory, once: in runs as long as a task's columns rather than a panel's.
   if (!copies.b && s.m <= kFewRows && s.n * s.k * size >= kPartialBytes / 32) p.chunk_k = kChunk;
   choose_tasks(p, copies, panel, size);
@@ -123,13 +124,11 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
     // 16 more: rows at a power of two would share cache sets.
     p.a_row = round_up(p.block_k, 16) + 16;
     p.a_block = s.m * p.a_row;
-    p.a = p.col_tasks == 1 && p.task_rows * p.a_row * size <= kStackBytes ? GemmPlan::From::Stack
-                                                                          : GemmPlan::From::Scratch;
+    const bool own = p.col_tasks == 1 && p.task_rows * p.a_row * size <= kCopyBytes;
+    if (!own) p.a_bytes = aligned(p.blocks_k * p.a_block * size);
     p.pack_rows = round_up(at_least(1, kTaskWork / 16 / p.block_k), 16);
   }
-  if (copies.b) p.b = p.row_tasks == 1 ? GemmPlan::From::Stack : GemmPlan::From::Scratch;
-  if (p.a == GemmPlan::From::Scratch) p.a_bytes = aligned(p.blocks_k * p.a_block * size);
-  if (p.b == GemmPlan::From::Scratch) p.b_bytes = aligned(round_up(s.n, panel) * s.k * size);
+  if (copies.b && p.row_tasks > 1) p.b_bytes = aligned(round_up(s.n, panel) * s.k * size);
   if (p.split_k) p.c_bytes = aligned(p.blocks_k * c_bytes);
   if (p.staged) p.c_bytes = aligned(c_bytes);
   return p;
@@ -276,7 +275,7 @@ MicroTile<T> panel_tile(const GemmPlan& p, const GemmOperands& x, const Block<T>
   MicroTile<T> tile{};
   tile.k = block.size;
   if (block.start != nullptr) tile.start = block.start + j, tile.start_row = block.start_row;
-  if (p.b == GemmPlan::From::Memory && (left >= panel || left == lanes)) {
+  if (!p.copy_b && (left >= panel || left == lanes)) {
     while (vectors * lanes > left) vectors /= 2;
     tile.b = b + block.first * ldb + column, tile.b_k = ldb;
   } else {
@@ -299,11 +298,19 @@ MicroTile<T> panel_tile(const GemmPlan& p, const GemmOperands& x, const Block<T>
   return tile;
 }
 
+/// What a task copies for itself, used again by the thread's next task. Not on the stack: threads
+/// that call may have little of it (128 KB with musl).
+struct alignas(64) TaskMemory {
+  char a[kCopyBytes];                        // one block of k of its rows
+  char b[kMaxBlockK * 2 * simd::kVecBytes];  // a panel
+};
+thread_local TaskMemory task_memory;
+
 /// One block of k of a part of C; `a` is the part's rows of A.
 template <class T>
 void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& block,
                    const MatrixPart& part, const Rows<T>& a) {
-  alignas(64) T local[kMaxBlockK * kPanel<T>];
+  T* const local = reinterpret_cast<T*>(task_memory.b);
   const int64_t width = part.j1 - part.j0, rows = part.i1 - part.i0;
   const int widest = rows < 4 ? max_vectors(static_cast<int>(rows)) : 2;
   for (int64_t j = 0; j < width;) {
@@ -311,7 +318,7 @@ void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& blo
     const MicroTile<T> tile = panel_tile(p, x, block, part, a, j, local, vectors);
     j += tile.cols;
     Ahead ahead{};
-    if (p.b == GemmPlan::From::Stack && !chained<T>(p, part))
+    if (p.copy_b && p.b_bytes == 0 && !chained<T>(p, part))
       ahead =
           columns_of_b(p, x.b, block.first, block.size, part.j0 + j, at_most(width - j, kPanel<T>));
     multiply_panel(a, rows, tile, vectors, ahead);
@@ -396,7 +403,7 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
   int64_t c_row = s.n;
   if (!p.split_k && !p.staged) c = static_cast<T*>(x.c), c_row = s.ldc;
   c += part.i0 * c_row + part.j0;
-  alignas(64) T local[kStackBytes / sizeof(T)];
+  T* const local = reinterpret_cast<T*>(task_memory.a);
   T bias[kTaskCols];
   if (x.bias != nullptr)
     load_bias(p, x.bias, p.swapped ? 0 : part.j0, p.swapped ? 1 : part.j1 - part.j0, bias);
@@ -415,9 +422,9 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
     b.add = !p.split_k && (kb > 0 || s.accumulate);
     if (x.bias != nullptr && !p.split_k && kb == p.blocks_k - 1) b.bias = bias;
     Rows<T> block_a{a.data + b.first * a.k, a.row, a.k};
-    if (p.a != GemmPlan::From::Memory) {
+    if (p.copy_a) {
       const T* copy = local;
-      if (p.a == GemmPlan::From::Stack)
+      if (p.a_bytes == 0)
         copy_a(p, x.a, kb, part.i0, part.i1, local);
       else
         copy = reinterpret_cast<const T*>(scratch) + kb * p.a_block + part.i0 * p.a_row;
@@ -480,7 +487,7 @@ template <class T> void copy_b(const GemmPlan& p, const void* b, T* to, int64_t 
 }
 
 int64_t copies_of_a(const GemmPlan& p) {
-  return p.a == GemmPlan::From::Scratch ? p.blocks_k * pieces(p.shape.m, p.pack_rows) : 0;
+  return p.a_bytes != 0 ? p.blocks_k * pieces(p.shape.m, p.pack_rows) : 0;
 }
 int64_t copies_of_b(const GemmPlan& p) {
   const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element_bytes(p.shape));

@@ -30,27 +30,23 @@ struct GemmOperands {
 
 /// How a product runs, decided from its shape.
 struct GemmPlan {
-  /// Where the tasks read an operand.
-  enum class From {
-    Memory,  // where it lies
-    Stack,   // in a copy of what is next, which each task makes for itself
-    Scratch  // in a copy of all of it, made once, before the product
-  };
   GemmShape shape;
   int64_t batch;
   bool swapped;                  // n == 1: the plan is that of C^T = B^T A^T, whose one row is long
   int64_t block_k, blocks_k;     // k in blocks_k blocks of block_k, the last one shorter
   int64_t task_rows, task_cols;  // of C, to a task
   int64_t row_tasks, col_tasks;
-  From a, b;
+  // Operands are read where they lie or in copies: of all of it, made before the product, if
+  // several tasks read the same part, otherwise of what is next, which each task makes for itself.
+  bool copy_a, copy_b;
   int64_t a_row, a_block;  // of copies of A: from row to row, from one block of k to the next
-  int64_t pack_rows;       // of A, to a task that copies it to scratch
+  int64_t pack_rows;       // of A, to a task that copies it before the product
   int64_t chunk_k;  // rows of B walked at a time, all of a task's columns under each; 0: a block
   bool split_k;     // each block of k is a task and has a partial C; they are added afterwards
   int64_t reduce_rows;  // of C, to a task that adds them
   bool staged;          // C is computed in scratch in the arithmetic's type, then converted
   int64_t matrices;     // of the batch, to a task
-  size_t a_bytes, b_bytes, c_bytes;  // of scratch for each matrix: copies of A and B, partial C
+  size_t a_bytes, b_bytes, c_bytes;  // of scratch for each matrix: shared copies, partial C
 };
 
 GemmPlan plan_gemm(const GemmShape& shape, int64_t batch = 1);
