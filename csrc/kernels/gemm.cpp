@@ -30,11 +30,11 @@ template <class T> constexpr int64_t kPanel = 2 * kLanes<T>;
 // second-level one. A constant, as it decides the bits.
 constexpr int64_t kMaxBlockK = 512;
 constexpr int64_t kTaskRows = 192, kTaskCols = 256;
-constexpr int64_t kTaskBytes = int64_t{384} << 10;   // of A, which a second-level cache holds
-constexpr int64_t kCopyBytes = int64_t{448} << 10;   // of A, which a task copies for itself
-constexpr int64_t kTaskWork = 1 << 20;               // multiply-adds worth a task: some 20 us
-constexpr int64_t kMostTasks = 64, kFewTasks = 8;    // fewer leave threads idle
-constexpr int64_t kPackPanels = 8;                   // of B, to a task that copies
+constexpr int64_t kTaskBytes = int64_t{384} << 10;  // of A, which a second-level cache holds
+constexpr int64_t kCopyBytes = int64_t{448} << 10;  // of A, which a task copies for itself
+constexpr int64_t kTaskWork = 1 << 20;              // multiply-adds worth a task: some 20 us
+constexpr int64_t kMostTasks = 64, kFewTasks = 8;   // fewer leave threads idle
+constexpr int64_t kPackPanels = 8;                  // of B, to a task that copies
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 constexpr int64_t kFewRows = 2 * kMaxRows;  // of A: B is read too seldom to be copied
 constexpr int64_t kSomeRows =
@@ -91,7 +91,7 @@ void choose_tasks(GemmPlan& p, Copies copies, int64_t panel, int64_t element) {
 
 }  // namespace
 
-GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
+GemmPlan plan_gemm(const GemmShape& shape, int64_t batch, bool keep_b) {
   GemmPlan p{};
   p.shape = shape;
   p.batch = batch;
@@ -113,10 +113,11 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch) {
               pieces(s.m, kTaskRows) * pieces(s.n, kTaskCols) * batch < kFewTasks &&
               s.m * s.n * s.k >= 4 * kTaskWork && p.blocks_k * c_bytes <= kPartialBytes;
   p.reduce_rows = at_least(1, kTaskWork / 64 / at_least(1, s.n * p.blocks_k));
-  const Copies copies = choose_copies(s, panel, size);
-  p.copy_a = copies.a, p.copy_b = copies.b;
+  Copies copies = choose_copies(s, panel, size);
+  p.copy_a = copies.a, p.copy_b = copies.b || keep_b, p.keep_b = keep_b;
+  if (keep_b) copies.b = false;  // tasks need not make it
   // B comes from memory, once: in runs as long as a task's columns rather than a panel's.
-  if (!copies.b && s.m <= kFewRows && s.n * s.k * size >= kPartialBytes / 32) p.chunk_k = kChunk;
+  if (!p.copy_b && s.m <= kFewRows && s.n * s.k * size >= kPartialBytes / 32) p.chunk_k = kChunk;
   choose_tasks(p, copies, panel, size);
   p.staged = !p.split_k && s.c != compute_dtype(s.c);
   const auto aligned = [](int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); };
@@ -146,7 +147,7 @@ template <class F> void with_compute(DType dtype, F f) {
 }
 
 GemmOperands oriented(const GemmPlan& p, const GemmOperands& x) {
-  return p.swapped ? GemmOperands{x.b, x.a, x.c, x.bias} : x;
+  return p.swapped ? GemmOperands{x.b, x.a, x.c, x.bias, nullptr} : x;
 }
 
 /// The part of C that a task owns.
@@ -398,6 +399,7 @@ void compute(const GemmPlan& p, const GemmOperands& x, char* scratch, int64_t ta
   Rows<T> a{static_cast<const T*>(x.a) + part.i0 * (s.transpose_a ? 1 : s.lda),
             s.transpose_a ? 1 : s.lda, s.transpose_a ? s.lda : 1};
   const T* packed = p.b_bytes != 0 ? reinterpret_cast<const T*>(scratch + p.a_bytes) : nullptr;
+  if (p.keep_b) packed = static_cast<const T*>(x.kept_b);
   T* c = reinterpret_cast<T*>(scratch + p.a_bytes + p.b_bytes);
   if (p.split_k) c += first * s.m * s.n;
   int64_t c_row = s.n;
@@ -491,10 +493,16 @@ int64_t copies_of_a(const GemmPlan& p) {
 }
 int64_t copies_of_b(const GemmPlan& p) {
   const int64_t panel = 2 * simd::kVecBytes / static_cast<int64_t>(element_bytes(p.shape));
-  return p.b_bytes != 0 ? p.blocks_k * pieces(p.shape.n, kPackPanels * panel) : 0;
+  return p.b_bytes != 0 || p.stale_b ? p.blocks_k * pieces(p.shape.n, kPackPanels * panel) : 0;
 }
 
 }  // namespace
+
+size_t gemm_kept_bytes(const GemmPlan& p) {
+  const int64_t element = static_cast<int64_t>(element_bytes(p.shape));
+  return static_cast<size_t>(round_up(p.shape.n, 2 * simd::kVecBytes / element) * p.shape.k *
+                             element);
+}
 
 int64_t gemm_pack_tasks(const GemmPlan& p) {
   return gemm_tasks(p) == 0 ? 0 : copies_of_a(p) + copies_of_b(p);
@@ -511,7 +519,8 @@ void gemm_pack(const GemmPlan& p, const GemmOperands& operands, char* scratch, i
       copy_a(p, x.a, block, row, end,
              reinterpret_cast<T*>(scratch) + block * p.a_block + row * p.a_row);
     } else {
-      copy_b(p, x.b, reinterpret_cast<T*>(scratch + p.a_bytes), task - of_a);
+      void* const to = p.keep_b ? x.kept_b : scratch + p.a_bytes;
+      copy_b(p, x.b, static_cast<T*>(to), task - of_a);
     }
   });
 }

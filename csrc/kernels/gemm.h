@@ -26,6 +26,7 @@ struct GemmOperands {
   const void* b;
   void* c;
   const void* bias = nullptr;  // [n] of C's dtype, added to every row
+  void* kept_b = nullptr;      // gemm_kept_bytes of memory, if the plan keeps a copy of B
 };
 
 /// How a product runs, decided from its shape.
@@ -39,6 +40,8 @@ struct GemmPlan {
   // Operands are read where they lie or in copies: of all of it, made before the product, if
   // several tasks read the same part, otherwise of what is next, which each task makes for itself.
   bool copy_a, copy_b;
+  bool keep_b;  // the copy of B lasts: it is made before the product if `stale_b`
+  bool stale_b;
   int64_t a_row, a_block;  // of copies of A: from row to row, from one block of k to the next
   int64_t pack_rows;       // of A, to a task that copies it before the product
   int64_t chunk_k;  // rows of B walked at a time, all of a task's columns under each; 0: a block
@@ -49,7 +52,10 @@ struct GemmPlan {
   size_t a_bytes, b_bytes, c_bytes;  // of scratch for each matrix: shared copies, partial C
 };
 
-GemmPlan plan_gemm(const GemmShape& shape, int64_t batch = 1);
+/// `keep_b`: for many products with one B, each one that changes it with `stale_b`. Needs n > 1 and
+/// a batch of 1.
+GemmPlan plan_gemm(const GemmShape& shape, int64_t batch = 1, bool keep_b = false);
+size_t gemm_kept_bytes(const GemmPlan& plan);
 
 /// Bytes of scratch that `gemm` needs, 64-byte aligned.
 inline size_t gemm_scratch(const GemmPlan& plan) {

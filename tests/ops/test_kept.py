@@ -18,11 +18,24 @@ def conv(x: keras.Tensor, w: keras.Variable) -> keras.Tensor:
     return ops.conv(x, w, padding="same")
 
 
+def matmul(x: keras.Tensor, w: keras.Variable) -> keras.Tensor:
+    return ops.matmul(x, w)
+
+
+def dense(x: keras.Tensor, w: keras.Variable) -> keras.Tensor:
+    return ops.relu(ops.matmul(x, w) + 1.0) * 0.5
+
+
 # Few tiles by tiles, and by slices of filters; the smallest products.
 CASES = [
     pytest.param(conv, (1, 8, 8, 16), (3, 3, 16, 24), id="convolution"),
     pytest.param(conv, (1, 8, 8, 40), (3, 3, 40, 160), id="convolution by filters"),
     pytest.param(conv, (2, 7, 6, 9), (3, 3, 9, 67), id="convolution of odd sizes"),
+    pytest.param(matmul, (5, 30), (30, 41), id="product"),
+    pytest.param(matmul, (2, 3, 4, 1030), (1030, 19), id="product of a long sum"),
+    pytest.param(matmul, (1, 1024), (1024, 1030), id="one row"),
+    pytest.param(matmul, (128, 33), (33, 50), id="product of many rows"),
+    pytest.param(dense, (9, 600), (600, 70), id="followed by a chain"),
 ]
 
 
