@@ -16,7 +16,7 @@ bool applies(const ConvProblem& p) {
   return pixels || images;
 }
 
-GemmPlan plan(const ConvProblem& p) {
+GemmPlan plan(const ConvProblem& p, const Kept* kept) {
   const int64_t rows = p.batch * p.out_pixels(), depth = p.taps() * p.channels;
   GemmShape s{};
   s.a = s.b = s.c = p.dtype;
@@ -34,20 +34,25 @@ GemmPlan plan(const ConvProblem& p) {
       s.lda = depth, s.ldb = p.filters, s.ldc = p.filters, s.transpose_a = true;
       break;
   }
-  return plan_gemm(s);
+  return plan_gemm(s, 1, kept);
 }
 
-size_t scratch(const ConvProblem& p) { return gemm_scratch(plan(p)); }
+size_t keeps(const ConvProblem& p) {
+  const Kept kept{};
+  return gemm_keeps(plan(p, &kept));
+}
+
+size_t scratch(const ConvProblem& p) { return gemm_scratch(plan(p, nullptr)); }
 
 void run(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
   const auto operands = [&](int64_t) { return GemmOperands{x.a, x.b, x.c, x.bias}; };
-  gemm(ctx, plan(p), operands, ctx.scratch(), [&](int64_t, const MatrixPart& part) {
+  gemm(ctx, plan(p, x.kept), operands, ctx.scratch(), [&](int64_t, const MatrixPart& part) {
     if (x.epilogue) x.epilogue.run(part);
   });
 }
 
 }  // namespace
 
-ConvAlgorithm conv_plain() { return {"plain", applies, scratch, run, true}; }
+ConvAlgorithm conv_plain() { return {"plain", applies, scratch, run, true, keeps}; }
 
 }  // namespace pyneuro

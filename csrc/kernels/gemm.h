@@ -26,7 +26,6 @@ struct GemmOperands {
   const void* b;
   void* c;
   const void* bias = nullptr;  // [n] of C's dtype, added to every row
-  void* kept_b = nullptr;      // gemm_kept_bytes of memory, if the plan keeps a copy of B
 };
 
 /// How a product runs, decided from its shape.
@@ -40,8 +39,9 @@ struct GemmPlan {
   // Operands are read where they lie or in copies: of all of it, made before the product, if
   // several tasks read the same part, otherwise of what is next, which each task makes for itself.
   bool copy_a, copy_b;
-  bool keep_b;  // the copy of B lasts: it is made before the product if `stale_b`
-  bool stale_b;
+  bool keep_b;             // the copy of B lasts from product to product
+  const Kept* kept;        // where that is, and scratch after it
+  size_t kept_bytes;       // of the copy
   int64_t a_row, a_block;  // of copies of A: from row to row, from one block of k to the next
   int64_t pack_rows;       // of A, to a task that copies it before the product
   int64_t chunk_k;  // rows of B walked at a time, all of a task's columns under each; 0: a block
@@ -52,10 +52,11 @@ struct GemmPlan {
   size_t a_bytes, b_bytes, c_bytes;  // of scratch for each matrix: shared copies, partial C
 };
 
-/// `keep_b`: for many products with one B, each one that changes it with `stale_b`. Needs n > 1 and
-/// a batch of 1.
-GemmPlan plan_gemm(const GemmShape& shape, int64_t batch = 1, bool keep_b = false);
-size_t gemm_kept_bytes(const GemmPlan& plan);
+/// `kept`, if not null: a plan for many products with one B, whose copy is kept. Without effect if
+/// n is 1 or there is a batch.
+GemmPlan plan_gemm(const GemmShape& shape, int64_t batch = 1, const Kept* kept = nullptr);
+/// Bytes that such a plan had better keep; 0: none.
+size_t gemm_keeps(const GemmPlan& plan);
 
 /// Bytes of scratch that `gemm` needs, 64-byte aligned.
 inline size_t gemm_scratch(const GemmPlan& plan) {
@@ -80,6 +81,7 @@ MatrixPart gemm_part(const GemmPlan& plan, int64_t task);
 template <class F, class Done>
 void gemm(Context& ctx, const GemmPlan& plan, F operands, void* scratch, Done done) {
   const size_t bytes = plan.a_bytes + plan.b_bytes + plan.c_bytes;
+  if (plan.keep_b) scratch = static_cast<char*>(plan.kept->data) + plan.kept_bytes;
   const auto step = [&](int64_t tasks, auto run, auto then) {
     if (tasks == 0) return;
     const int64_t total = plan.batch * tasks;

@@ -6,18 +6,13 @@
 namespace pyneuro {
 namespace {
 
-// Of A, for a copy of B to be kept: with fewer the sums of a panel wait for each other, which only
-// shows where B comes from a cache; with more B may as well be copied for each product.
-constexpr int64_t kFewestRows = 4, kMostRows = 128;
-constexpr size_t kManyBytes = size_t{4} << 20, kMostBytes = size_t{64} << 20;  // of the copy
-
 /// The product's matrices and where each of the batch lies.
 struct Product {
   GemmPlan plan;
   Shape batch;
   Strides a, b;  // elements between matrices along the batch dimensions, 0 where repeated
 
-  GemmOperands at(int64_t i, In in, Out out, const Kept* kept) const {
+  GemmOperands at(int64_t i, In in, Out out) const {
     int64_t at_a = 0, at_b = 0, rest = i;
     for (int d = batch.size() - 1; d >= 0; --d) {
       const int64_t index = rest % batch[d];
@@ -29,8 +24,7 @@ struct Product {
       return static_cast<char*>(v.data) + index * static_cast<int64_t>(size_of(v.dtype));
     };
     return {element(in[0], at_a), element(in[1], at_b),
-            element(out[0], i * plan.shape.m * plan.shape.n), in.has(2) ? in[2].data : nullptr,
-            kept != nullptr ? kept->data : nullptr};
+            element(out[0], i * plan.shape.m * plan.shape.n), in.has(2) ? in[2].data : nullptr};
   }
 };
 
@@ -42,8 +36,7 @@ Strides batch_strides(const View& v, int matrix_rank, const Shape& batch) {
   return broadcast_strides(shape, strides, batch);
 }
 
-/// `kept`: the plan keeps a copy of B, if there is one B.
-Product make_product(const Matmul& op, In in, Out out, bool kept) {
+Product make_product(const Matmul& op, In in, Out out, const Kept* kept) {
   const View &a = in[0], &b = in[1];
   const bool vector_a = a.rank() == 1, vector_b = b.rank() == 1;
   const bool transpose_a = op.transpose_a && !vector_a, transpose_b = op.transpose_b && !vector_b;
@@ -74,35 +67,25 @@ Product make_product(const Matmul& op, In in, Out out, bool kept) {
     matrices = 1;
     p.batch.clear(), p.a.clear(), p.b.clear();
   }
-  p.plan = plan_gemm(s, matrices, kept && matrices == 1 && s.n > 1);
+  p.plan = plan_gemm(s, matrices, kept);
   return p;
 }
 
-/// A copy of B in panels, which lie in the order in which they are read. For 4 to 64 rows of A that
-/// is 1.1 to 2.4 times as fast as B where it lies.
 size_t keeps(const Matmul& op, In in, Out out) noexcept {
-  if (out[0].size() == 0) return 0;
-  const GemmPlan plan = make_product(op, in, out, true).plan;
-  const size_t bytes = gemm_kept_bytes(plan);
-  const bool few = plan.shape.m <= kMostRows;
-  const bool enough = plan.shape.m >= kFewestRows || bytes >= kManyBytes;
-  return plan.keep_b && few && enough && bytes <= kMostBytes ? bytes : 0;
+  const Kept kept{};
+  return out[0].size() == 0 ? 0 : gemm_keeps(make_product(op, in, out, &kept).plan);
 }
 
 size_t scratch(const Matmul& op, In in, Out out) noexcept {
   if (out[0].size() == 0) return 0;  // nothing to compute: plans are for products that exist
-  const size_t bytes = gemm_scratch(make_product(op, in, out, false).plan);
-  const size_t kept = gemm_scratch(make_product(op, in, out, true).plan);
-  return bytes > kept ? bytes : kept;
+  return gemm_scratch(make_product(op, in, out, nullptr).plan);
 }
 
 void run(const Matmul& op, Context& ctx, In in, Out out) noexcept {
   if (out[0].size() == 0) return;
-  const Kept* const kept = ctx.kept();
-  Product p = make_product(op, in, out, kept != nullptr);
-  p.plan.stale_b = kept != nullptr && kept->stale;
+  const Product p = make_product(op, in, out, ctx.kept());
   const Epilogue epilogue(ctx, out[0]);
-  const auto operands = [&](int64_t i) { return p.at(i, in, out, kept); };
+  const auto operands = [&](int64_t i) { return p.at(i, in, out); };
   if (!epilogue) return gemm(ctx, p.plan, operands, ctx.scratch());
   gemm(ctx, p.plan, operands, ctx.scratch(), [&](int64_t i, const MatrixPart& part) {
     const int64_t row = i * (p.plan.swapped ? p.plan.shape.n : p.plan.shape.m);

@@ -31,6 +31,7 @@ CASES = [
     pytest.param(conv, (1, 8, 8, 16), (3, 3, 16, 24), id="convolution"),
     pytest.param(conv, (1, 8, 8, 40), (3, 3, 40, 160), id="convolution by filters"),
     pytest.param(conv, (2, 7, 6, 9), (3, 3, 9, 67), id="convolution of odd sizes"),
+    pytest.param(conv, (1, 5, 7, 33), (1, 1, 33, 50), id="convolution of single pixels"),
     pytest.param(matmul, (5, 30), (30, 41), id="product"),
     pytest.param(matmul, (2, 3, 4, 1030), (1030, 19), id="product of a long sum"),
     pytest.param(matmul, (1, 1024), (1024, 1030), id="one row"),
