@@ -34,16 +34,19 @@ constexpr int64_t kTaskBytes = int64_t{384} << 10;  // of A, which a second-leve
 constexpr int64_t kCopyBytes = int64_t{448} << 10;  // of A, which a task copies for itself
 constexpr int64_t kTaskWork = 1 << 20;              // multiply-adds worth a task: some 20 us
 constexpr int64_t kMostTasks = 64, kFewTasks = 8;   // fewer leave threads idle
+constexpr int64_t kSplitTasks = 16;                 // of a split k: each copies what it reads
 constexpr int64_t kPackPanels = 8;                  // of B, to a task that copies
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 constexpr int64_t kFewRows = 2 * kMaxRows;  // of A: B is read too seldom to be copied
 constexpr int64_t kSomeRows =
-    8 * kMaxRows;  // of A: copying B pays where its rows lie a little apart
+    8 * kMaxRows;                     // of A: copying B pays where its rows lie a little apart
+constexpr int64_t kChunk = 16;        // rows of B, where each is read from memory
+constexpr int64_t kFarBytes = 16384;  // from row to row of B: copies had better take runs of lines
+constexpr int64_t kFarPanels = 4;     // so many panels at once
 // Rows of A, for B to be kept in a copy: with more B may as well be copied each time. With fewer
 // the sums of a panel wait for each other, which matters where B, of fewer bytes, is in a cache.
 constexpr int64_t kFewestKept = 4, kMostKept = 128;
 constexpr size_t kManyKept = size_t{4} << 20, kMostKeptBytes = size_t{64} << 20;
-constexpr int64_t kChunk = 16;  // rows of B, where each is read from memory
 
 size_t element_bytes(const GemmShape& s) { return size_of(compute_dtype(s.c)); }
 
@@ -67,15 +70,18 @@ Copies choose_copies(const GemmShape& s, int64_t panel, int64_t element) {
 void choose_tasks(GemmPlan& p, Copies copies, int64_t panel, int64_t element) {
   const GemmShape& s = p.shape;
   const int64_t each = at_least(1, s.m * s.n * at_least(1, s.k));
-  const int64_t wanted = at_most(kMostTasks, pieces(each * p.batch, kTaskWork));
+  const int64_t wanted =
+      at_most(p.split_k ? kSplitTasks : kMostTasks, pieces(each * p.batch, kTaskWork));
   const int64_t times = p.batch * (p.split_k ? p.blocks_k : 1);
-  // One task may as well own all of a low C where that spares copying B more than once.
-  const bool low = copies.b && s.m <= 2 * kTaskRows;
+  // One task may as well own all of a low C where that spares copying B more than once. (Of parts
+  // of k each copies its A too, which had better fit in what a task has for it.)
+  const bool low = copies.b && s.m <= (p.split_k && copies.a ? 1 : 2) * kTaskRows;
   const int64_t most_rows = at_most(kTaskRows, kTaskBytes / (kMaxBlockK * element));
   int64_t rows = even_piece(s.m, low ? s.m : most_rows, kMaxRows);
   int64_t cols = even_piece(s.n, kTaskCols, panel);
   // Never so small that copies and edges weigh.
-  const int64_t few_rows = 4 * kMaxRows, few_cols = p.chunk_k != 0 ? kTaskCols : 2 * panel;
+  const int64_t few_rows = 4 * kMaxRows,
+                few_cols = p.chunk_k != 0 || p.split_k ? kTaskCols : 2 * panel;
   for (;;) {
     const int64_t tasks = pieces(s.m, rows) * pieces(s.n, cols) * times;
     if (tasks >= wanted) break;
@@ -130,12 +136,13 @@ GemmPlan plan_gemm(const GemmShape& shape, int64_t batch, const Kept* kept) {
     // 16 more: rows at a power of two would share cache sets.
     p.a_row = round_up(p.block_k, 16) + 16;
     p.a_block = s.m * p.a_row;
-    const bool own = p.col_tasks == 1 && p.task_rows * p.a_row * size <= kCopyBytes;
+    const bool own = (p.col_tasks == 1 || p.split_k) && p.task_rows * p.a_row * size <= kCopyBytes;
     if (!own) p.a_bytes = aligned(p.blocks_k * p.a_block * size);
     p.pack_rows = round_up(at_least(1, kTaskWork / 16 / p.block_k), 16);
   }
   const size_t b_bytes = aligned(round_up(s.n, panel) * s.k * size);
-  if (copies.b && p.row_tasks > 1) p.b_bytes = b_bytes;
+  // Copying a part of k twice is cheaper than a pass over all of B.
+  if (copies.b && p.row_tasks > (p.split_k ? 2 : 1)) p.b_bytes = b_bytes;
   if (p.keep_b) p.kept_bytes = b_bytes;
   if (p.split_k) p.c_bytes = aligned(p.blocks_k * c_bytes);
   if (p.staged) p.c_bytes = aligned(c_bytes);
@@ -271,6 +278,39 @@ template <class T> bool chained(const GemmPlan& p, const MatrixPart& part) {
   return part.i1 - part.i0 == 1 && p.shape.transpose_b && p.shape.b == compute_dtype(p.shape.b);
 }
 
+/// Whether a task copies what it reads of B.
+bool copies_as_it_goes(const GemmPlan& p) { return p.copy_b && p.b_bytes == 0 && !p.keep_b; }
+
+/// Panels of B that a task copies at once. Of rows far apart few lines at a time find room in a
+/// second-level cache, so that the next panel's cannot be asked for ahead: each is copied while it
+/// is near, and a look-up of its page serves a run of lines.
+int64_t panels_at_once(const GemmPlan& p) {
+  const int64_t row = p.shape.ldb * static_cast<int64_t>(size_of(p.shape.b));
+  const bool far = copies_as_it_goes(p) && !p.shape.transpose_b && row >= kFarBytes;
+  return far ? kFarPanels : 1;
+}
+
+/// `width` columns of B from column j, for one block of k, copied in panels.
+template <class T>
+void copy_panels(const GemmPlan& p, const void* b, int64_t first, int64_t size, int64_t j,
+                 int64_t width, T* to) {
+  constexpr int64_t panel = kPanel<T>, lanes = kLanes<T>;
+  if (width <= panel)
+    return copy_panel(p, b, first, size, j, width, width > lanes ? panel : lanes, to);
+  for (int64_t k = 0; k < size; k += kChunk) {
+    const int64_t rows = at_most(kChunk, size - k);
+    const Ahead next =
+        columns_of_b(p, b, first + k + rows, at_most(kChunk, size - k - rows), j, width);
+    for (int64_t r = 0; r < next.rows; ++r)
+      for (int64_t at = 0; at < next.bytes; at += 64)
+        __builtin_prefetch(next.data + r * next.row + at);
+    for (int64_t at = 0; at < width; at += panel) {
+      const int64_t cols = at_most(panel, width - at), padded = cols > lanes ? panel : lanes;
+      copy_panel(p, b, first + k, rows, j + at, cols, padded, to + at * size + k * padded);
+    }
+  }
+}
+
 /// The tile of the panel at column j of a part, for the part's first strip; what it copies of B
 /// goes to `copy`. Narrows `vectors` to what the panel is wide.
 template <class T>
@@ -295,8 +335,9 @@ MicroTile<T> panel_tile(const GemmPlan& p, const GemmOperands& x, const Block<T>
       chain_transposed(a, block.size, b + column * ldb + block.first, ldb, width, copy);
       tile.k = 0, tile.start = copy, tile.b = copy;
     } else {
-      copy_panel(p, x.b, block.first, block.size, column, width, vectors * lanes, copy);
-      tile.b = copy, tile.b_k = vectors * lanes;
+      const int64_t group = panels_at_once(p) * panel, at = p.copy_b ? j % group : 0;
+      if (at == 0) copy_panels(p, x.b, block.first, block.size, column, at_most(left, group), copy);
+      tile.b = copy + at * block.size, tile.b_k = vectors * lanes;
     }
   }
   tile.cols = static_cast<int>(at_most(left, vectors * lanes));
@@ -309,8 +350,8 @@ MicroTile<T> panel_tile(const GemmPlan& p, const GemmOperands& x, const Block<T>
 /// What a task copies for itself, used again by the thread's next task. Not on the stack: threads
 /// that call may have little of it (128 KB with musl).
 struct alignas(64) TaskMemory {
-  char a[kCopyBytes];                        // one block of k of its rows
-  char b[kMaxBlockK * 2 * simd::kVecBytes];  // a panel
+  char a[kCopyBytes];                                     // one block of k of its rows
+  char b[kFarPanels * kMaxBlockK * 2 * simd::kVecBytes];  // a panel, or a few
 };
 thread_local TaskMemory task_memory;
 
@@ -326,7 +367,7 @@ void multiply_part(const GemmPlan& p, const GemmOperands& x, const Block<T>& blo
     const MicroTile<T> tile = panel_tile(p, x, block, part, a, j, local, vectors);
     j += tile.cols;
     Ahead ahead{};
-    if (p.copy_b && p.b_bytes == 0 && !chained<T>(p, part))
+    if (copies_as_it_goes(p) && !chained<T>(p, part) && panels_at_once(p) == 1)
       ahead =
           columns_of_b(p, x.b, block.first, block.size, part.j0 + j, at_most(width - j, kPanel<T>));
     multiply_panel(a, rows, tile, vectors, ahead);
