@@ -13,9 +13,9 @@ namespace pyneuro {
 
 /// Long short-term memory (Hochreiter and Schmidhuber 1997), gates i, f, g, o:
 ///   c' = sigmoid(f) c + sigmoid(i) tanh(g),  h' = sigmoid(o) tanh(c')
-/// Gives y, the last h and c [N, U]; and with `keep`, for the gradient, gates [N, T, 4 U], cells and
-/// before [N, T, U] = the c and the h that each step begins with; gradients come to y and the last
-/// states only.
+/// Gives y, the last h and c [N, U]; and with `keep`, for the gradient, gates [N, T, 4 U], cells
+/// and before [N, T, U] = the c and the h that each step begins with; gradients come to y and the
+/// last states only.
 struct Lstm {
   static constexpr Signature signature{"lstm", {"x", "recurrent_kernel", "h", "c", "mask?"}};
   bool reverse, zero_masked, keep;

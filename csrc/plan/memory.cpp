@@ -61,7 +61,8 @@ std::vector<Life> lifetimes(const Program& program, std::vector<int>& owner) {
     lives[size_t(owner[size_t(y)])].last = lives[size_t(y)].last;
   }
   std::erase_if(lives, [&](const Life& l) {
-    return l.first < 0 || owner[size_t(l.buffer)] != l.buffer || program.buffers[size_t(l.buffer)].kind != BufferKind::Temporary;
+    return l.first < 0 || owner[size_t(l.buffer)] != l.buffer ||
+           program.buffers[size_t(l.buffer)].kind != BufferKind::Temporary;
   });
   return lives;
 }

@@ -179,9 +179,7 @@ def _lstm_gradient(node: Any, g: Any) -> list[Any]:
     gates, cells, before = _kept(node, 3)
     mask = node.inputs[4:]
     grads = _of_outputs(node, g, 3)
-    dx, dh, dc = apply(
-        "lstm_grad", node.inputs[1], gates, cells, *grads, *mask, **_fields(node)
-    )
+    dx, dh, dc = apply("lstm_grad", node.inputs[1], gates, cells, *grads, *mask, **_fields(node))
     kernel = _of_kernel(before, dx) if node.sources[1] is not None else None
     return [dx, kernel, dh, dc, *(None for _ in mask)]
 

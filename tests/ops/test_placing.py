@@ -75,8 +75,6 @@ def test_gates_lie_where_their_input_lay() -> None:
 
         return pn.value_and_grad(loss, argnums=(0, 1))(kernel, recurrent)
 
-    arena = check(
-        function, draw(n, steps, 5), draw(5, 4 * units), 0.1 * draw(units, 4 * units)
-    )
+    arena = check(function, draw(n, steps, 5), draw(5, 4 * units), 0.1 * draw(units, 4 * units))
     gates = 4 * n * steps * 4 * units
     assert arena < 2.5 * gates  # gates once, and cells, states and outputs, a quarter each
