@@ -49,8 +49,9 @@ void recurrent_of(Bench& bench, int64_t batch, int64_t steps, int64_t units) {
   const auto gru_inputs = [&] { return std::vector{x(3), kernel(3), filled({3 * units}), h()}; };
   bench.row(title<Lstm>(what), [&] { return computing(lstm, lstm_inputs(), operations(4)); });
   bench.row(title<LstmGrad>(what), [&] {
-    const Array trace = outputs_of(lstm, lstm_inputs())[3];
-    return computing(with_defaults<LstmGrad>(), {kernel(4), trace, y(), h(), h()}, operations(4));
+    const std::vector<Array> found = outputs_of(lstm, lstm_inputs());
+    return computing(with_defaults<LstmGrad>(), {kernel(4), found[3], found[4], y(), h(), h()},
+                     operations(4));
   });
   bench.row(title<Gru>(what), [&] { return computing(gru, gru_inputs(), operations(3)); });
   bench.row(title<GruGrad>(what), [&] {

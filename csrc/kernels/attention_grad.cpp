@@ -222,11 +222,14 @@ void run_typed(const AttentionGrad& op, Context& ctx, const AttentionShape& s, I
   const Logits<T> rule(op.causal, in, 6);
   const int64_t width = s.size + s.value_size, key_heads = s.batch * s.key_heads;
   const T scale = static_cast<T>(op.scale);
-  for_units(ctx, key_heads * s.key_blocks(), kCopyWork * smaller(s.keys, kBlockKeys) * width,
-            [&](int64_t unit) { pack_keys(s, packed, in, scale, unit); });
-  for_units(ctx, s.batch * s.heads * s.query_blocks(),
-            kCopyWork * smaller(s.queries, kBlockQueries) * width,
-            [&](int64_t unit) { pack_queries(s, packed, in, unit); });
+  // Where a task has all keys of a head, it packs that head's operands itself, and has them near.
+  if (packed.splits > 1) {
+    for_units(ctx, key_heads * s.key_blocks(), kCopyWork * smaller(s.keys, kBlockKeys) * width,
+              [&](int64_t unit) { pack_keys(s, packed, in, scale, unit); });
+    for_units(ctx, s.batch * s.heads * s.query_blocks(),
+              kCopyWork * smaller(s.queries, kBlockQueries) * width,
+              [&](int64_t unit) { pack_queries(s, packed, in, unit); });
+  }
   Task<T> shared{s,
                  packed,
                  rule,
@@ -247,6 +250,12 @@ void run_typed(const AttentionGrad& op, Context& ctx, const AttentionShape& s, I
     const int64_t n = unit / packed.splits / s.key_heads, h = unit / packed.splits % s.key_heads;
     const int64_t split = unit % packed.splits, begin = split * packed.split_keys;
     const int64_t end = smaller(s.keys, begin + packed.split_keys);
+    if (packed.splits == 1) {
+      for (int64_t i = 0; i < s.key_blocks(); ++i)
+        pack_keys(s, packed, in, scale, unit * s.key_blocks() + i);
+      for (int64_t i = 0; i < s.groups() * s.query_blocks(); ++i)
+        pack_queries(s, packed, in, unit * s.groups() * s.query_blocks() + i);
+    }
     Task<T> task = shared;
     if (parts) task.dquery = packed.dquery + split * out[0].size();
     run_task(task, n, h, begin, end);

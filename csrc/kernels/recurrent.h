@@ -35,6 +35,7 @@ template <class T> inline constexpr int64_t kProduct = kMostSamples * 2 * Vec<T>
 template <class T> struct Panels {
   int64_t k, n, width;
   T* data;
+  MicroTile<T> blank{};  // cleared once: doing it for each tile takes as long as a small one
 
   int64_t count() const { return ceil_div(n, width); }
   int64_t elements() const { return k * count() * width; }
@@ -55,7 +56,7 @@ template <class T> struct Panels {
   /// c[rows, width] = a[rows, k] times panel j; c's rows lie side by side.
   void multiply(int64_t j, const T* a, int64_t a_row, int64_t rows, T* c) const {
     const int64_t strips = ceil_div(rows, kMaxRows);
-    MicroTile<T> tile{};
+    MicroTile<T> tile = blank;
     tile.a_row = a_row, tile.a_k = 1;
     tile.b_k = tile.c_row = width;
     tile.cols = static_cast<int>(width);

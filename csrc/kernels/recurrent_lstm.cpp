@@ -16,7 +16,7 @@ template <class T, class S> struct Forward {
   Sequence q;
   bool zero_masked;
   const S *x, *kernel, *h0, *c0;
-  S *y, *h_last, *c_last, *trace = nullptr, *before = nullptr;
+  S *y, *h_last, *c_last, *gates = nullptr, *cells = nullptr, *before = nullptr;
   Panels<T> panels[kGates];
   T *h[2], *c;  // h before and after a step, by turns
   int64_t row;  // of h and c
@@ -29,7 +29,7 @@ template <class T, class S> struct Forward {
     x = in[0].as<const S>(), kernel = in[1].as<const S>();
     h0 = in[2].as<const S>(), c0 = in[3].as<const S>();
     y = out[0].as<S>(), h_last = out[1].as<S>(), c_last = out[2].as<S>();
-    if (op.keep) trace = out[3].as<S>(), before = out[4].as<S>();
+    if (op.keep) gates = out[3].as<S>(), cells = out[4].as<S>(), before = out[5].as<S>();
     row = padded_row(units);
     for (auto& p : panels) {
       p = {units, units, unit_width<T>(q.batch, units), nullptr};
@@ -70,7 +70,6 @@ template <class T, class S> struct Forward {
     const T* ph = h[s & 1] + n * row + u;
     T *to_h = h[(s + 1) & 1] + n * row + u, *pc = c + n * row + u;
     S* py = y + (n * q.steps + s) * units + u;
-    S* kept = trace == nullptr ? nullptr : trace + at * 5 * units + u;
     const bool masked = q.masked(n, s);
     for_vectors<T>(count, [&](int64_t k, int lanes) __attribute__((always_inline)) {
       const auto gate = [&](int g) {
@@ -79,10 +78,11 @@ template <class T, class S> struct Forward {
       const V i = Sigmoid::eval(gate(0)), f = Sigmoid::eval(gate(1)), g = tanh(gate(2));
       const V o = Sigmoid::eval(gate(3)), old_c = load_some(pc + k, lanes);
       const V old_h = load_some(ph + k, lanes);
-      if (kept != nullptr) {
-        put<T>(kept + k, i, lanes), put<T>(kept + units + k, f, lanes);
-        put<T>(kept + 2 * units + k, g, lanes), put<T>(kept + 3 * units + k, o, lanes);
-        put<T>(kept + 4 * units + k, old_c, lanes);
+      if (gates != nullptr) {
+        S* kept = gates + at * 4 * units + u + k;
+        put<T>(kept, i, lanes), put<T>(kept + units, f, lanes);
+        put<T>(kept + 2 * units, g, lanes), put<T>(kept + 3 * units, o, lanes);
+        put<T>(cells + at * units + u + k, old_c, lanes);
         put<T>(before + at * units + u + k, old_h, lanes);
       }
       if (masked) {
@@ -105,7 +105,7 @@ template <class T, class S> struct Backward {
   static constexpr int kGates = 4;
   Sequence q;
   bool zero_masked;
-  const S *kernel, *trace, *g_y, *g_h, *g_c;
+  const S *kernel, *gates, *cells, *g_y, *g_h, *g_c;
   S *dx, *dh, *dc;
   Panels<T> panels;    // the recurrent kernel, transposed
   T* dz[2];            // of the step at hand and of the one after it, by turns
@@ -117,10 +117,10 @@ template <class T, class S> struct Backward {
   Backward(const LstmGrad& op, In in, Out out, Scratch& scratch) {
     const Shape& shape = in[2].shape;
     const int64_t units = shape[2];
-    q = {shape[0], shape[1], units, op.reverse, in.has(5) ? in[5].as<const bool>() : nullptr};
+    q = {shape[0], shape[1], units, op.reverse, in.has(6) ? in[6].as<const bool>() : nullptr};
     zero_masked = op.zero_masked;
-    kernel = in[0].as<const S>(), trace = in[1].as<const S>();
-    g_y = in[2].as<const S>(), g_h = in[3].as<const S>(), g_c = in[4].as<const S>();
+    kernel = in[0].as<const S>(), gates = in[1].as<const S>(), cells = in[2].as<const S>();
+    g_y = in[3].as<const S>(), g_h = in[4].as<const S>(), g_c = in[5].as<const S>();
     dx = out[0].as<S>(), dh = out[1].as<S>(), dc = out[2].as<S>();
     row = padded_row(units), wide = padded_row(4 * units);
     panels = {4 * units, units, unit_width<T>(q.batch, units), nullptr};
@@ -128,7 +128,7 @@ template <class T, class S> struct Backward {
     for (T*& p : dz) p = scratch.take<T>(q.batch * wide);
     held = scratch.take<T>(q.batch * row);
     cell = scratch.take<T>(q.batch * row);
-    if (in.has(5)) later = scratch.take<T>(q.batch * row);
+    if (in.has(6)) later = scratch.take<T>(q.batch * row);
   }
 
   void start(Context& ctx) const {
@@ -152,7 +152,9 @@ template <class T, class S> struct Backward {
     for (int64_t j = part.j0; j < part.j1; ++j) {
       const int64_t u = j * width, units = smaller(width, q.units - u);
       for (int64_t n = part.n0; s >= 0 && n < part.n1; ++n) {
-        fetch(trace + (n * q.steps + q.time(s)) * 5 * q.units + u, 5, q.units, width);
+        const int64_t at = n * q.steps + q.time(s);
+        fetch(gates + at * 4 * q.units + u, 4, q.units, width);
+        fetch(cells + at * q.units + u, 1, 0, width);
         fetch(g_y + (n * q.steps + s) * q.units + u, 1, 0, width);
       }
       if (s + 1 < q.steps)
@@ -174,7 +176,7 @@ template <class T, class S> struct Backward {
   void sample(int64_t s, int64_t n, int64_t u, int64_t count, const T* g) const {
     using V = Vec<T>;
     const int64_t units = q.units, at = n * q.steps + q.time(s);
-    const S *kept = trace + at * 5 * units + u, *py = g_y + (n * q.steps + s) * units + u;
+    const S *kept = gates + at * 4 * units + u, *py = g_y + (n * q.steps + s) * units + u;
     S* out = dx + at * 4 * units + u;
     T *to = dz[s & 1] + n * wide + u, *pc = cell + n * row + u;
     T* wait = later == nullptr ? nullptr : later + n * row + u;
@@ -193,7 +195,8 @@ template <class T, class S> struct Backward {
     }
     for_vectors<T>(count, [&](int64_t k, int lanes) __attribute__((always_inline)) {
       const auto saved = [&](int which) { return get<T>(kept + which * units + k, lanes); };
-      const V i = saved(0), f = saved(1), m = saved(2), o = saved(3), old_c = saved(4);
+      const V i = saved(0), f = saved(1), m = saved(2), o = saved(3);
+      const V old_c = get<T>(cells + at * units + u + k, lanes);
       V d = load_some(g + k, lanes) + get<T>(py + k, lanes);
       if (wait != nullptr) {
         d += load_some(wait + k, lanes);

@@ -17,7 +17,8 @@ template <class F> struct Unary {
   using formula = F;
   static constexpr Signature signature{F::name, {"x"}};
   static constexpr auto fields = kNoFields;
-  static constexpr bool strided = true, inplace = true;
+  static constexpr bool strided = true;
+  static constexpr int inplace = 0;
   Specs infer(Inputs in) const { return infer_elementwise(signature, F::domain, F::result, in); }
 };
 
@@ -26,7 +27,8 @@ template <class F> struct Binary {
   using formula = F;
   static constexpr Signature signature{F::name, {"x1", "x2"}};
   static constexpr auto fields = kNoFields;
-  static constexpr bool strided = true, inplace = true, promotes = true;
+  static constexpr bool strided = true, promotes = true;
+  static constexpr int inplace = 0;
   Specs infer(Inputs in) const { return infer_elementwise(signature, F::domain, F::result, in); }
 };
 

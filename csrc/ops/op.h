@@ -13,8 +13,9 @@
 //   static bool reads(const Layout& x);         reads these; dispatch makes other inputs dense
 //   static constexpr bool promotes = true;      inputs meet in their common dtype, so a Python
 //                                               number takes the dtype of the others
-//   static constexpr bool inplace = true;       output 0 may reuse the memory of an input of the
-//                                               same spec
+//   static constexpr int inplace = 0;           this output may reuse the memory of a dense input
+//                                               of the same spec: each element of it is read
+//                                               before, and for, that element alone
 //   bool mutates(int input, int inputs) const;  inputs that it writes (optimizer steps, assign)
 //   bool alias(int output, const Layout& in, Layout& out) const;
 //                                               the outputs are views of input 0: no kernel runs.
@@ -114,9 +115,10 @@ template <class T> constexpr bool is_promoting() {
   if constexpr (requires { T::promotes; }) return T::promotes;
   return false;
 }
-template <class T> constexpr bool is_inplace() {
+/// The output that may reuse an input's memory, -1 for none.
+template <class T> constexpr int inplace_of() {
   if constexpr (requires { T::inplace; }) return T::inplace;
-  return false;
+  return -1;
 }
 template <class T>
 concept Aliasing = requires(const T op, const Layout& in, Layout& out) {

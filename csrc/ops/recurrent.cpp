@@ -39,12 +39,11 @@ void expect_mask(const Signature& sig, Inputs in, int input, Sizes n) {
   if (in.has(input)) expect_input(sig, in, input, Shape{n.batch, n.steps}, DType::Bool);
 }
 
-/// y, the last states, and with `traced` values of a unit and step: trace and before.
-Specs outputs(Sizes n, int64_t units, DType dtype, int states, int traced) {
-  std::vector<Spec> out(static_cast<size_t>(1 + states + (traced > 0 ? 2 : 0)));
-  for (Spec& spec : out) spec = {Shape{n.batch, n.steps, units}, dtype};
-  for (int i = 1; i <= states; ++i) out[static_cast<size_t>(i)].shape = Shape{n.batch, units};
-  if (traced > 0) out[out.size() - 2].shape[2] *= traced;
+/// y, the last states, and what is kept: so many values of a unit and step each.
+Specs outputs(Sizes n, int64_t units, DType dtype, int states, std::initializer_list<int> kept) {
+  std::vector<Spec> out{{Shape{n.batch, n.steps, units}, dtype}};
+  for (int i = 0; i < states; ++i) out.push_back({Shape{n.batch, units}, dtype});
+  for (const int values : kept) out.push_back({Shape{n.batch, n.steps, values * units}, dtype});
   return Specs(std::move(out));
 }
 
@@ -58,18 +57,20 @@ Specs Lstm::infer(Inputs in) const {
   expect_input(signature, in, 2, state, dtype);
   expect_input(signature, in, 3, state, dtype);
   expect_mask(signature, in, 4, n);
-  return outputs(n, units, dtype, 2, keep ? 5 : 0);
+  if (!keep) return outputs(n, units, dtype, 2, {});
+  return outputs(n, units, dtype, 2, {4, 1, 1});
 }
 
 Specs LstmGrad::infer(Inputs in) const {
   const int64_t units = units_of(signature, in, 0, 4);
   const DType dtype = in[0].dtype;
-  const Sizes n = sizes_of(signature, in, 1, 5 * units, dtype);
-  const Shape state{n.batch, units};
-  expect_input(signature, in, 2, Shape{n.batch, n.steps, units}, dtype);
-  expect_input(signature, in, 3, state, dtype);
+  const Sizes n = sizes_of(signature, in, 1, 4 * units, dtype);
+  const Shape state{n.batch, units}, all{n.batch, n.steps, units};
+  expect_input(signature, in, 2, all, dtype);
+  expect_input(signature, in, 3, all, dtype);
   expect_input(signature, in, 4, state, dtype);
-  expect_mask(signature, in, 5, n);
+  expect_input(signature, in, 5, state, dtype);
+  expect_mask(signature, in, 6, n);
   return Specs(std::vector<Spec>{
       {Shape{n.batch, n.steps, 4 * units}, dtype}, {state, dtype}, {state, dtype}});
 }
@@ -82,7 +83,8 @@ Specs Gru::infer(Inputs in) const {
   expect_input(signature, in, 2, Shape{3 * units}, dtype);
   expect_input(signature, in, 3, state, dtype);
   expect_mask(signature, in, 4, n);
-  return outputs(n, units, dtype, 1, keep ? 4 : 0);
+  if (!keep) return outputs(n, units, dtype, 1, {});
+  return outputs(n, units, dtype, 1, {4, 1});
 }
 
 Specs GruGrad::infer(Inputs in) const {

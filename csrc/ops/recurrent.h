@@ -13,23 +13,25 @@ namespace pyneuro {
 
 /// Long short-term memory (Hochreiter and Schmidhuber 1997), gates i, f, g, o:
 ///   c' = sigmoid(f) c + sigmoid(i) tanh(g),  h' = sigmoid(o) tanh(c')
-/// Gives y, the last h and c [N, U]; and with `keep`, for the gradient, trace [N, T, 5 U] = the
-/// gates and the c that each step begins with, and before [N, T, U] = the h that it begins with;
-/// gradients come to y and the last states only.
+/// Gives y, the last h and c [N, U]; and with `keep`, for the gradient, gates [N, T, 4 U], cells
+/// and before [N, T, U] = the c and the h that each step begins with; gradients come to y and the
+/// last states only.
 struct Lstm {
   static constexpr Signature signature{"lstm", {"x", "recurrent_kernel", "h", "c", "mask?"}};
   bool reverse, zero_masked, keep;
+  static constexpr int inplace = 3;  // the gates, in x
   static constexpr auto fields =
       std::tuple{field("reverse", &Lstm::reverse, false),
                  field("zero_masked", &Lstm::zero_masked, false), field("keep", &Lstm::keep, true)};
   Specs infer(Inputs in) const;
 };
 
-/// dx, dh, dc from lstm's trace and the gradients of y and of the last states.
+/// dx, dh, dc from lstm's gates and cells and the gradients of y and of the last states.
 struct LstmGrad {
-  static constexpr Signature signature{"lstm_grad",
-                                       {"recurrent_kernel", "trace", "g_y", "g_h", "g_c", "mask?"}};
+  static constexpr Signature signature{
+      "lstm_grad", {"recurrent_kernel", "gates", "cells", "g_y", "g_h", "g_c", "mask?"}};
   bool reverse, zero_masked;
+  static constexpr int inplace = 0;  // dx, in the gates
   static constexpr auto fields = std::tuple{field("reverse", &LstmGrad::reverse, false),
                                             field("zero_masked", &LstmGrad::zero_masked, false)};
   Specs infer(Inputs in) const;

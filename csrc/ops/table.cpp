@@ -97,7 +97,7 @@ template <class T> OpInfo make_info() {
   OpInfo info{};
   info.id = op_id<T>;
   info.signature = T::signature;
-  info.inplace = is_inplace<T>();
+  info.inplace = inplace_of<T>();
   info.promotes = is_promoting<T>();
   info.reads = reads_of<T>();
   info.fields = fields_of<T>(

@@ -66,7 +66,8 @@ struct FieldInfo {
 struct OpInfo {
   int id;
   Signature signature;
-  bool inplace, promotes;
+  int inplace;  // the output that may, -1 for none
+  bool promotes;
   Reads reads;  // null: any strides
   std::span<const FieldInfo> fields;
   Specs (*infer)(const void* op, Inputs in);

@@ -11,6 +11,7 @@ struct Placement {
 };
 
 /// Largest first, each at the lowest offset that is free over its whole lifetime. 64-byte aligned.
+/// An op that can writes over an input that nobody reads again.
 Placement place(const Program& program);
 
 }  // namespace pyneuro

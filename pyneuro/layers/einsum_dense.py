@@ -153,9 +153,8 @@ class EinsumDense(Layer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Compute the output."""
-        outputs = _product(self._terms, inputs, self.cast_weight(self.kernel))
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.cast_weight(self.bias))
+        bias = None if self.bias is None else self.cast_weight(self.bias)
+        outputs = _product(self._terms, inputs, self.cast_weight(self.kernel), bias)
         if self.activation is activations.linear:
             return outputs
         return self.activation(outputs)
@@ -213,8 +212,11 @@ def _aligned(given: str, shape: Any, equation: str) -> list[Any]:
     return sizes
 
 
-def _product(terms: tuple[str, str, str], x: Any, kernel: Any) -> Any:
-    """The einsum as one matrix product: (shared, rows, summed) @ (shared, summed, columns)."""
+def _product(terms: tuple[str, str, str], x: Any, kernel: Any, bias: Any) -> Any:
+    """The einsum as one matrix product: (shared, rows, summed) @ (shared, summed, columns).
+
+    A bias for each column of it is added in the same pass, another one afterwards.
+    """
     given, weights, out = terms
     spare = "0123456789"[: x.ndim - len(given.replace(".", ""))]  # names of the ellipsis's axes
     given, out = given.replace(".", spare), out.replace(".", spare)
@@ -227,9 +229,12 @@ def _product(terms: tuple[str, str, str], x: Any, kernel: Any) -> Any:
     lead = [sizes[c] for c in shared]
     left = ops.reshape(_ordered(x, given, [*shared, *rows, *summed]), (*lead, m, k))
     right = ops.reshape(_ordered(kernel, weights, [*shared, *summed, *columns]), (*lead, k, n))
-    y = ops.matmul(left, right)
     made = [*shared, *rows, *columns]
-    return _ordered(ops.reshape(y, [sizes[c] for c in made]), made, list(out))
+    of_columns = made == list(out) and bias is not None
+    of_columns = of_columns and tuple(bias.shape) == tuple(sizes[c] for c in columns)
+    y = ops.matmul(left, right, bias=ops.reshape(bias, (n,)) if of_columns else None)
+    y = _ordered(ops.reshape(y, [sizes[c] for c in made]), made, list(out))
+    return y if of_columns or bias is None else ops.add(y, bias)
 
 
 def _ordered(x: Any, have: Sequence[str], wanted: list[str]) -> Any:

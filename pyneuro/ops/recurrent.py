@@ -169,18 +169,17 @@ def _of_kernel(before: Tensor, inner: Tensor) -> Tensor:
     return apply("matmul", _flat(before), _flat(inner), transpose_a=True)
 
 
-def _kept(node: Any, at: int) -> tuple[Tensor, Tensor]:
+def _kept(node: Any, at: int) -> list[Tensor]:
     if not node.fields["keep"]:
         raise GradientError(f"{node.op}: it ran with keep=False, which leaves no way backward")
-    return node.outputs[at], node.outputs[at + 1]
+    return list(node.outputs[at:])
 
 
 def _lstm_gradient(node: Any, g: Any) -> list[Any]:
-    trace, before = _kept(node, 3)
+    gates, cells, before = _kept(node, 3)
     mask = node.inputs[4:]
-    dx, dh, dc = apply(
-        "lstm_grad", node.inputs[1], trace, *_of_outputs(node, g, 3), *mask, **_fields(node)
-    )
+    grads = _of_outputs(node, g, 3)
+    dx, dh, dc = apply("lstm_grad", node.inputs[1], gates, cells, *grads, *mask, **_fields(node))
     kernel = _of_kernel(before, dx) if node.sources[1] is not None else None
     return [dx, kernel, dh, dc, *(None for _ in mask)]
 
