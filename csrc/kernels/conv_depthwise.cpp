@@ -13,6 +13,7 @@ using namespace depthwise;
 
 constexpr int64_t kMostTasks = 64;
 constexpr int64_t kRun = 32;     // results along a line before the next channels
+constexpr int64_t kPieceOfSums = 16;  // the same, of windows of three taps
 constexpr int64_t kStrip = 128;  // channels of a task of dkernel
 
 /// One or two lines of g, one below the other, and the lines of x that the window's lines read for
@@ -76,10 +77,82 @@ template <class T, int kRows, int kTaps, int kLines>
       store_some(sums[r] + (tap + t) * channels + c, sum[r][t], lanes);
 }
 
+/// The same for windows of three taps side by side, at least two results of whole lines [0, n): an
+/// element of x is read once for all products that it is a part of.
+template <class T, int kRows, int kLines>
+[[gnu::always_inline]] inline void dots_of_three(const T* const (&x)[kRows + kLines - 1],
+                                                 int64_t from, const T* g, int64_t apart,
+                                                 int64_t below, T* const (&sums)[kRows],
+                                                 int64_t channels, int64_t n, Three edges) {
+  using V = simd::Vec<T>;
+  V sum[kRows][3], gradient[kLines][3];  // of the results that x is the last, second, first tap of
+  for (int r = 0; r < kRows; ++r)
+    for (int tap = 0; tap < 3; ++tap) sum[r][tap] = simd::load(sums[r] + tap * channels);
+  for (int l = 0; l < kLines; ++l)
+    for (int i = 0; i < 3; ++i) gradient[l][i] = V(T(0));
+  const auto next = [&](int64_t i) __attribute__((always_inline)) {
+    for (int l = 0; l < kLines; ++l) {
+      gradient[l][0] = gradient[l][1], gradient[l][1] = gradient[l][2];
+      if (i < n) gradient[l][2] = simd::load(g + l * below + i * apart);
+    }
+  };
+  const auto add = [&](int64_t i, int low, int high) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows + kLines - 1; ++r) {
+      const V element = simd::load(x[r] + i * from);
+#pragma GCC unroll 2
+      for (int l = 0; l < kLines; ++l)
+#pragma GCC unroll 3
+        for (int tap = 2; tap >= 0; --tap)
+          if (tap >= low && tap <= high && r >= l && r - l < kRows)
+            sum[r - l][tap] = fma(element, gradient[l][2 - tap], sum[r - l][tap]);
+    }
+  };
+  next(0);
+  if (!edges.left) add(0, 0, 0);
+  next(1);
+  add(1, 0, 1);
+  for (int64_t i = 2; i < n; ++i) {
+    next(i);
+    add(i, 0, 2);
+  }
+  next(n);
+  add(n, 1, 2);
+  next(n + 1);
+  if (!edges.right) add(n + 1, 2, 2);
+  for (int r = 0; r < kRows; ++r)
+    for (int tap = 0; tap < 3; ++tap) simd::store(sums[r] + tap * channels, sum[r][tap]);
+}
+
+template <class T, int kRows, int kLines>
+[[gnu::noinline]] void add_lines_of_three(const Pairs<T>& p, int64_t count, Three edges,
+                                          T* const* sums, int64_t c, int64_t stop) {
+  constexpr int64_t lanes = simd::Vec<T>::kCount;
+  const int64_t piece = balanced(count, kPieceOfSums, 1);
+  for (int64_t j = 0, n; j < count; j += n) {
+    n = smaller(piece, count - j);
+    if (count - j - n == 1) ++n;
+    const Three own{edges.left && j == 0, edges.right && j + n == count};
+    for (int64_t i = c; i < stop; i += lanes) {
+      const T* x[kRows + kLines - 1];
+      T* to[kRows];
+      for (int r = 0; r < kRows + kLines - 1; ++r) x[r] = p.rows[r].source + j * p.from + i;
+      for (int r = 0; r < kRows; ++r) to[r] = sums[r] + i;
+      dots_of_three<T, kRows, kLines>(x, p.from, p.g + j * p.channels + i, p.channels, p.below, to,
+                                      p.channels, n, own);
+    }
+  }
+}
+
 /// The products of kRows lines of the window with kLines lines of g, channels [c, stop).
 template <class T, int kRows, int kLines>
 void add_lines(const Pairs<T>& p, const ConvLine& line, int64_t size, T* const* sums, int64_t c,
                int64_t stop) {
+  if (Three edges; is_three(line, size, edges)) {
+    const int64_t end = c + (stop - c) / simd::Vec<T>::kCount * simd::Vec<T>::kCount;
+    add_lines_of_three<T, kRows, kLines>(p, line.count, edges, sums, c, end);
+    c = end;
+  }
   for (int64_t tap = 0; tap < line.taps; tap += 3) {
     const int64_t n = smaller(3, line.taps - tap);
     Span spans[3], whole{0, line.count};
@@ -282,8 +355,9 @@ template <class T> void run_as(Context& ctx, const ConvProblem& p, const ConvOpe
         const T* source =
             widened(at(x.a, in_image), s.wide_x, in_pixels, p.channels, s.repeat, wide_x);
         T* result = s.wide_y ? wide_y : reinterpret_cast<T*>(y);
-        products<T>(ctx, p, images, p.filters, source, static_cast<const T*>(weights), packed, bias,
-                    result);
+        Products<T>{p,      images, p.filters, source, static_cast<const T*>(weights),
+                    packed, bias,   result}
+            .run(ctx);
         if (s.wide_y) narrow(ctx, p.dtype, result, out_pixels, p.filters, 1, y);
         break;
       }
@@ -291,8 +365,9 @@ template <class T> void run_as(Context& ctx, const ConvProblem& p, const ConvOpe
         char* dx = static_cast<char*>(x.c) + first * in_image * element;
         const T* source = widened(at(x.a, out_image), s.wide_y, out_pixels, p.filters, 1, wide_y);
         T* result = s.wide_x ? wide_x : reinterpret_cast<T*>(dx);
-        products<T>(ctx, p, images, p.filters, source, static_cast<const T*>(weights), packed,
-                    nullptr, result);
+        Products<T>{p,      images,  p.filters, source, static_cast<const T*>(weights),
+                    packed, nullptr, result}
+            .run(ctx);
         if (s.wide_x) narrow(ctx, p.dtype, result, in_pixels, p.channels, s.repeat, dx);
         break;
       }
