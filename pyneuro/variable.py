@@ -17,7 +17,15 @@ from . import _core, config, naming
 from .errors import ArgumentError, DTypeError, ShapeError
 from .tensor import Tensor, _text, apply, convert
 
-__all__ = ["StateScope", "Variable", "assign_all", "only_where", "structure_changed", "structure_version", "write"]
+__all__ = [
+    "StateScope",
+    "Variable",
+    "assign_all",
+    "only_where",
+    "structure_changed",
+    "structure_version",
+    "write",
+]
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 

@@ -194,10 +194,9 @@ UPDATES = (
         tuple(under(sample((3, 4), (2,), (3, 4), (2,)), holds) for holds in (True, False)),
         ref.conditional(ref.assign, lambda _, n: [*range(n // 2)]),
         writes=lambda _, n: [*range(n // 2)],
-        bad=(
-            Bad((np.ones(2), np.ones(2), np.ones(2, bool)), CONDITIONAL, "ArgumentError", "a single bool"),
-            Bad((np.ones(2), np.ones(2), 1.0), CONDITIONAL, "ArgumentError", "a single bool"),
-            Bad((), CONDITIONAL, "ArgumentError", "a single bool"),
+        bad=tuple(
+            Bad(given, CONDITIONAL, "ArgumentError", "a single bool")
+            for given in ((np.ones(2), np.ones(2), np.ones(2, bool)), (np.ones(2),) * 3, ())
         ),
     ),
     Case(

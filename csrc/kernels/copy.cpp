@@ -222,7 +222,7 @@ struct Transfer {
   char *to, *from;
   int to_size, from_size;
   Converter convert;  // null where the dtypes are one
-  bool past;          // past the caches: rows of `to` lie side by side, rows or columns of `from` do
+  bool past;  // past the caches: rows of `to` lie side by side, rows or columns of `from` do
 };
 
 /// A tile of at most kPastCols columns unless rows of `from` lie side by side.

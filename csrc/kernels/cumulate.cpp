@@ -141,8 +141,7 @@ void cumulate(Context& ctx, const Walk& walk, In in, const View& out, DType lane
   ctx.parallel_for(ceil_div(units, per_task), [&](int64_t task) {
     for (int64_t u = task * per_task; u < smaller(units, (task + 1) * per_task); ++u) {
       const int64_t col = u % strips * most;
-      const int64_t start =
-          walk.turned() ? col * walk.n : u / strips * walk.n * walk.inner + col;
+      const int64_t start = walk.turned() ? col * walk.n : u / strips * walk.n * walk.inner + col;
       Columns<Kind, T> columns(walk, in, out, lanes, start, smaller(most, walk.columns() - col));
       columns.run();
     }

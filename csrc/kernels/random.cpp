@@ -1,6 +1,7 @@
 // Random draws. What element gets which bits is fixed by core/philox.h; here blocks of the stream
 // are drawn into the first-level cache and turned into numbers. Uniform draws and dropout have the
-// same bits on every ISA, as each step rounds once; normal draws are as exact as log, sin and cos
+// same bits on every ISA, as each step rounds once; normal draws are as exact as log and, in float64,
+// sin and cos
 // (simd/math.h).
 #include <cmath>
 #include <cstring>
@@ -140,9 +141,10 @@ inline SinCos<float> turns(Vec<float> v) {
   constexpr float kTwoPi = 6.28318530717958648f, kMagic = 0x1.8p23f;
   const V shifted = v * 4.0f + kMagic;
   const V x = (v - (shifted - kMagic) * 0.25f) * kTwoPi, z = x * x;
-  const V s = fma(z, fma(z, fma(z, V(1 / 362880.0f), V(-1 / 5040.0f)), V(1 / 120.0f)), V(-1 / 6.0f));
-  const V c = fma(z, fma(z, fma(z, V(-1 / 3628800.0f), V(1 / 40320.0f)), V(-1 / 720.0f)),
-                  V(1 / 24.0f));
+  const V s =
+      fma(z, fma(z, fma(z, V(1 / 362880.0f), V(-1 / 5040.0f)), V(1 / 120.0f)), V(-1 / 6.0f));
+  const V c =
+      fma(z, fma(z, fma(z, V(-1 / 3628800.0f), V(1 / 40320.0f)), V(-1 / 720.0f)), V(1 / 24.0f));
   const V sine = fma(x * z, s, x), cosine = fma(z * z, c, fma(z, V(-0.5f), V(1.0f)));
   // The nearest quarter swaps the two and turns their signs: bit 1 of it for the sine, that of the
   // next quarter for the cosine.
