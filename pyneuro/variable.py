@@ -7,6 +7,8 @@ version, so that a tape that still needs the old elements notices.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,15 @@ from . import _core, config, naming
 from .errors import ArgumentError, DTypeError, ShapeError
 from .tensor import Tensor, _text, apply, convert
 
-__all__ = ["StateScope", "Variable", "assign_all", "structure_changed", "structure_version"]
+__all__ = [
+    "StateScope",
+    "Variable",
+    "assign_all",
+    "only_where",
+    "structure_changed",
+    "structure_version",
+    "write",
+]
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -37,13 +47,53 @@ def structure_version() -> object:
 
 
 class _Scopes(threading.local):
-    """The StateScopes of this thread, innermost last."""
+    """The StateScopes of this thread, innermost last, and on what its writes depend."""
 
     def __init__(self) -> None:
         self.open: list[StateScope] = []
+        self.condition: Tensor | None = None
 
 
 _scopes = _Scopes()
+
+
+@contextmanager
+def only_where(condition: Tensor) -> Iterator[None]:
+    """A region in which Variables are written only where a condition holds.
+
+    What is computed inside is computed in any case, so a recorded step replays either way.
+
+    Args:
+        condition: a bool tensor without axes.
+
+    Example:
+        >>> v = Variable(1.0)
+        >>> with only_where(v > 2.0):
+        ...     _ = v.assign(5.0)
+        >>> float(v)
+        1.0
+    """
+    outer = _scopes.condition
+    _scopes.condition = condition if outer is None else apply("logical_and", outer, condition)
+    try:
+        yield
+    finally:
+        _scopes.condition = outer
+
+
+def write(op: str, *inputs: Any, **fields: Any) -> None:
+    """Run an op that writes to Variables, under the condition of `only_where`.
+
+    Args:
+        op: its name; it has a field `conditional`.
+        *inputs: its inputs.
+        **fields: its other fields.
+    """
+    condition = _scopes.condition
+    if condition is None:
+        apply(op, *inputs, **fields)
+    else:
+        apply(op, *inputs, condition, conditional=True, **fields)
 
 
 class StateScope:
@@ -92,7 +142,7 @@ class StateScope:
             for variable, value in pairs:
                 _scopes.open[depth - 1].put(variable, value)
         elif pairs:
-            apply("assign", *(v for v, _ in pairs), *(value for _, value in pairs))
+            write("assign", *(v for v, _ in pairs), *(value for _, value in pairs))
 
 
 class Variable(Tensor):
@@ -194,9 +244,12 @@ class Variable(Tensor):
                 f"variable {self.path!r} is {self.dtype}, but the value is {new.dtype}"
             )
         if _scopes.open:
-            _scopes.open[-1].put(self, new.astype(self.dtype).detach())
+            new = new.astype(self.dtype)
+            if _scopes.condition is not None:
+                new = apply("where", _scopes.condition, new, self.detach())
+            _scopes.open[-1].put(self, new.detach())
         else:
-            apply("assign", self, new)
+            write("assign", self, new)
         return self
 
     def assign_add(self, value: Any) -> Variable:

@@ -3,18 +3,20 @@
 Plain gradient descent and Adam are in cases_state.py.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import references as ref
 from references import runs_of, with_copies
-from rows import Bad, Case, In, Sample
+from rows import Bad, Case, In, Sample, sample
 
 RATE, SCALE = In(low=0.1, high=0.2, dtype="float64"), In(low=0.5, high=2.0, dtype="float64")
 STEP = In(values=3, dtype="int64")
 SHAPES: tuple[tuple[int, ...], ...] = ((), (5,), (3, 4), (0,))
 LARGE: tuple[tuple[int, ...], ...] = ((300, 701), (10,), (), (3,))
 HALVES = ("float16", "bfloat16")
+CONDITIONAL = {"conditional": True}
 COUNTED = ("adam_update", "lamb_update")  # take the number of the step as well
 
 # The least value of variables, gradients and slots: what holds squares is positive, and large
@@ -91,13 +93,18 @@ def lion(
     return with_copies(p, m, copies=copies)
 
 
-def row(op: str, reference: Any, *fields: dict[str, Any], **kwargs: Any) -> Case:
+def written_by(op: str) -> Callable[[dict[str, Any], int], list[int]]:
     head = 3 if op in COUNTED else 2
 
     def written(given: dict[str, Any], inputs: int) -> list[int]:
+        inputs -= given.get("conditional", False)
         n = (inputs - head) // (groups(op, given) + given.get("copies", False))
         return [*range(head, head + n), *range(head + 2 * n, inputs)]
 
+    return written
+
+
+def row(op: str, reference: Any, *fields: dict[str, Any], **kwargs: Any) -> Case:
     if fields[0].get("copies"):  # what is written is in float32, but the copies
         wide = ("wide",) * len(SHAPES) * (groups(op, fields[0]) - 1)
         kwargs = {"result": (*wide, *(None for _ in SHAPES)), "dtypes": HALVES, **kwargs}
@@ -106,6 +113,26 @@ def row(op: str, reference: Any, *fields: dict[str, Any], **kwargs: Any) -> Case
         tuple(one(op, SHAPES, **f) for f in fields),
         reference,
         **{"ulp": 8, "floor": 10.0, "large": one(op, LARGE, **fields[-1]), **kwargs},
+        writes=written_by(op),
+    )
+
+
+def under(sample: Sample, holds: bool) -> Sample:
+    """The same call, with a condition."""
+    condition = In(values=holds, dtype="bool")
+    return Sample((*sample.inputs, condition), {**sample.fields, "conditional": True})
+
+
+def conditional(op: str, reference: Any, fields: dict[str, Any]) -> Case:
+    written, plain = written_by(op), one(op, SHAPES, **fields)
+    return Case(
+        op,
+        (under(plain, True), under(plain, False)),
+        ref.conditional(reference, written),
+        dtypes=("float32", "float64"),
+        ulp=32,
+        floor=10.0,
+        large=under(one(op, LARGE, **fields), True),
         writes=written,
     )
 
@@ -159,6 +186,17 @@ UPDATES = (
         bad=(
             *bad((0.1, 1, 1.0), 2),
             Bad((0.1, 1, 1.0, *([np.ones(2, "float16")] * 4)), {}, "DTypeError", "or float64"),
+        ),
+    ),
+    *(conditional(*family) for family in FAMILIES),
+    Case(
+        "assign",
+        tuple(under(sample((3, 4), (2,), (3, 4), (2,)), holds) for holds in (True, False)),
+        ref.conditional(ref.assign, lambda _, n: [*range(n // 2)]),
+        writes=lambda _, n: [*range(n // 2)],
+        bad=tuple(
+            Bad(given, CONDITIONAL, "ArgumentError", "a single bool")
+            for given in ((np.ones(2), np.ones(2), np.ones(2, bool)), (np.ones(2),) * 3, ())
         ),
     ),
     Case(

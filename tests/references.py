@@ -299,5 +299,16 @@ def lamb_update(
     return with_copies(moved, m, v, copies=copies)
 
 
+def conditional(reference, written):
+    """A writing op's reference for the one whose last input says whether it writes at all."""
+
+    def under_condition(*inputs, conditional, **fields):
+        *given, condition = inputs
+        before = tuple(given[i] for i in written(fields, len(given)))
+        return reference(*given, **fields) if condition else before
+
+    return under_condition
+
+
 def sum_of_squares(*tensors):
     return np.sum([np.sum(np.square(x)) for x in tensors])

@@ -1,4 +1,5 @@
-"""Results of 16 MiB and more, whose stores go past the caches, have the bits of smaller ones."""
+"""Results of 16 MiB and more, whose stores go past most machines' caches, have the bits of smaller
+ones."""
 
 from collections.abc import Callable
 
@@ -46,7 +47,20 @@ def reduced(x: Tensor) -> Tensor:
     return ops.image.resize(x, (SHAPE[1] // 2, SHAPE[2] // 2))
 
 
+def channels_first(x: Tensor) -> Tensor:
+    return ops.copy(ops.transpose(x, (0, 3, 1, 2)))
+
+
+def turned(x: Tensor) -> Tensor:
+    return ops.copy(ops.transpose(x, (0, 2, 1)))
+
+
+def normalized(x: Tensor) -> Tensor:
+    return ops.layer_normalization(x, numbers(x.shape[-1]), numbers(x.shape[-1]))
+
+
 SMALL = (2, 120, 125, 40)
+ODD = (2, 239, 251, 41)
 WORK = {
     "depthwise": (depthwise, SHAPE),
     "depthwise back": (back(depthwise, SHAPE), SHAPE),
@@ -55,6 +69,18 @@ WORK = {
     "enlarged": (enlarged, SMALL),
     "enlarged along one axis": (enlarged, (2, 120, 250, 40)),
     "reduced back": (back(reduced, SHAPE), SMALL),
+    "added": (lambda x: x + 1.0, SHAPE),
+    "row added": (lambda x: x + numbers(41), ODD),
+    "predicate": (lambda x: ops.where(x > 0.5, x, -x), ODD),
+    "relu": (ops.relu, ODD),
+    "copied": (ops.copy, SHAPE),
+    "columns left out": (lambda x: ops.copy(x[..., :40]), ODD),
+    "channels first": (channels_first, SHAPE),
+    "channels first, odd": (channels_first, ODD),
+    "rows turned": (turned, (2, 1024, 2304)),
+    "rows turned, odd": (turned, (2, 1031, 2311)),
+    "normalized": (normalized, SHAPE),
+    "normalized back": (back(normalized, SHAPE), SHAPE),
 }
 
 

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "kernels/kernels.h"
+#include "kernels/stores_past.h"
 #include "kernels/tile.h"
 #include "simd/vec.h"
 
@@ -110,6 +111,47 @@ void transpose_apart(T* to, int64_t to_row, const T* from, int64_t from_col, int
   transpose(to + r * to_row, to_row, from + r, from_col, rows - r, cols);
 }
 
+constexpr int64_t kPastCols = 64;   // of a tile that goes past the caches
+constexpr int64_t kPastRows = 512;  // of it, at most
+
+/// Past the caches where registers may be stored so.
+void copy_past(void* to, const void* from, int64_t bytes) {
+  using Register = simd::Raw<uint8_t, simd::kVecBytes>;
+  auto* target = static_cast<char*>(to);
+  const auto* source = static_cast<const char*>(from);
+  int64_t i = 0;
+  if (reinterpret_cast<uintptr_t>(to) % simd::kVecBytes == 0) {
+    for (; i + simd::kVecBytes <= bytes; i += simd::kVecBytes) {
+      Register v;
+      std::memcpy(&v, source + i, sizeof v);
+      simd::store_raw_past(target + i, v);
+    }
+  }
+  std::memcpy(target + i, source + i, static_cast<size_t>(bytes - i));
+}
+
+/// For what does not stay in a cache: four lines of each column come to a buffer, while the next
+/// four are fetched, are transposed into another, and leave it by whole lines past the caches.
+template <class T>
+void transpose_past(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t rows,
+                    int64_t cols) {
+  constexpr int64_t kRows = 256 / sizeof(T), kGap = 64 / sizeof(T);
+  alignas(64) T columns[kPastCols * (kRows + kGap)];
+  alignas(64) T turned[kRows * (kPastCols + kGap)];
+  for (int64_t r = 0; r < rows; r += kRows) {
+    const int64_t n = smaller(kRows, rows - r), ahead = smaller(kRows, rows - r - n);
+    for (int64_t c = 0; c < cols; ++c) {
+      const T* column = from + r + c * from_col;
+      for (int64_t i = 0; i < ahead; i += kGap) __builtin_prefetch(column + n + i);
+      std::memcpy(columns + c * (kRows + kGap), column, static_cast<size_t>(n) * sizeof(T));
+    }
+    transpose(turned, kPastCols + kGap, columns, kRows + kGap, n, cols);
+    for (int64_t i = 0; i < n; ++i)
+      copy_past(to + (r + i) * to_row, turned + i * (kPastCols + kGap),
+                cols * static_cast<int64_t>(sizeof(T)));
+  }
+}
+
 /// The transpose for a distance between columns.
 template <class T>
 void turn(T* to, int64_t to_row, const T* from, int64_t from_col, int64_t rows, int64_t cols) {
@@ -138,9 +180,10 @@ template <class T> void copy_as(Block to, Block from, int64_t rows, int64_t cols
                 {static_cast<const T*>(from.data), from.row, from.col}, rows, cols);
 }
 
-}  // namespace
-
-namespace {
+template <class T> void transpose_past_as(Block to, Block from, int64_t rows, int64_t cols) {
+  transpose_past(static_cast<T*>(to.data), to.row, static_cast<const T*>(from.data), from.col, rows,
+                 cols);
+}
 
 /// Rows that are all the same: the first is copied, then what is there already.
 void repeat_row(int size, Block to, Block from, int64_t rows, int64_t cols) {
@@ -179,7 +222,25 @@ struct Transfer {
   char *to, *from;
   int to_size, from_size;
   Converter convert;  // null where the dtypes are one
+  bool past;  // past the caches: rows of `to` lie side by side, rows or columns of `from` do
 };
+
+/// A tile of at most kPastCols columns unless rows of `from` lie side by side.
+void copy_block_past(int size, Block to, Block from, int64_t rows, int64_t cols) {
+  if (from.col == 1) {
+    for (int64_t r = 0; r < rows; ++r)
+      copy_past(static_cast<char*>(to.data) + r * to.row * size,
+                static_cast<const char*>(from.data) + r * from.row * size, cols * size);
+    return;
+  }
+  switch (size) {
+    case 1: return transpose_past_as<uint8_t>(to, from, rows, cols);
+    case 2: return transpose_past_as<uint16_t>(to, from, rows, cols);
+    case 4: return transpose_past_as<uint32_t>(to, from, rows, cols);
+    case 8: return transpose_past_as<uint64_t>(to, from, rows, cols);
+    default: return transpose_past_as<Bytes16>(to, from, rows, cols);
+  }
+}
 
 constexpr int64_t kPiece = 512;  // elements of up to 8 bytes that wait in the first-level cache
 
@@ -210,11 +271,14 @@ void transfer_task(const Transfer& job, int64_t task) {
     const Block to{job.to + at.offset(0) * job.to_size, nest.row_stride(0), nest.col_stride(0)};
     const Block from{job.from + at.offset(1) * job.from_size, nest.row_stride(1),
                      nest.col_stride(1)};
-    if (job.convert == nullptr)
+    if (job.past)
+      copy_block_past(job.to_size, to, from, at.rows(), at.cols());
+    else if (job.convert == nullptr)
       copy_block(job.to_size, to, from, at.rows(), at.cols());
     else
       convert_tile(job, to, from, at.rows(), at.cols());
   } while (at.next());
+  if (job.past) simd::end_stores_past();
 }
 
 }  // namespace
@@ -231,7 +295,13 @@ void copy_array(Context& ctx, const View& to, const View& from) {
   job.from_size = static_cast<int>(size_of(from.dtype));
   job.convert = to.dtype == from.dtype ? nullptr : converter(from.dtype, to.dtype);
   const bool packs = job.convert != nullptr && (nest.col_stride(0) != 1 || nest.col_stride(1) != 1);
-  job.tiling.cut(packs ? kPiece : nest.crossed ? 4096 : kSlice);
+  const bool rows_or_columns = nest.col_stride(1) == 1 || (nest.crossed && nest.row_stride(1) == 1);
+  job.past = job.convert == nullptr && to.size() * job.to_size >= past_bytes() &&
+             nest.col_stride(0) == 1 && rows_or_columns;
+  if (job.past && nest.col_stride(1) != 1)
+    job.tiling.cut_to(kPastRows, kPastCols);
+  else
+    job.tiling.cut(packs ? kPiece : nest.crossed ? 4096 : kSlice);
   ctx.parallel_for(job.tiling.tasks(), [&](int64_t task) { transfer_task(job, task); });
 }
 

@@ -7,6 +7,7 @@ namespace pyneuro {
 namespace {
 
 constexpr int64_t kColumnsOfTask = 256;
+constexpr int64_t kLinesTogether = 16;
 constexpr int64_t kPiece = 2048;  // elements that are converted at once
 
 struct Sum { static constexpr int arrays = 1; };
@@ -52,6 +53,10 @@ template <class Kind, class T>
 struct Walk {
   int64_t outer = 1, n = 1, inner = 1;
   bool reverse;
+  /// Lines side by side in memory are turned, so that they too are columns, of as many lines.
+  bool turned() const { return inner == 1 && outer > 1; }
+  int64_t columns() const { return turned() ? outer : inner; }
+  int64_t columns_of_task() const { return turned() ? kLinesTogether : kColumnsOfTask; }
   Walk(const Shape& shape, int64_t axis, bool reverse) : reverse(reverse) {
     const int along = static_cast<int>(axis < 0 ? axis + shape.size() : axis);
     for (int i = 0; i < shape.size(); ++i) (i < along ? outer : i == along ? n : inner) *= shape[i];
@@ -66,12 +71,26 @@ template <class Kind, class T> struct Columns {
   DType lanes;
   int64_t first, cols;  // element 0 of the first row
   T state[kColumnsOfTask + 16];
-  alignas(64) T x[kPiece + 16], b[kPiece + 16];
+  alignas(64) T x[kPiece + 16], b[kPiece + 16], raw[kPiece];
 
-  void move(const View& v, T* buffer, int64_t row, int64_t rows, bool write) const {
+  Columns(const Walk& walk, In in, const View& out, DType lanes, int64_t first, int64_t cols)
+      : walk(walk), in(in), out(out), lanes(lanes), first(first), cols(cols) {}
+
+  void move(const View& v, T* buffer, int64_t row, int64_t rows, bool write) {
     const auto size = static_cast<int64_t>(size_of(v.dtype));
     const bool joined = cols == walk.inner;  // the rows lie side by side
     const Converter convert = write ? converter(lanes, v.dtype) : converter(v.dtype, lanes);
+    if (walk.turned()) {
+      const Block lying{v.as<char>() + (first + row) * size, 1, walk.n}, packed{raw, cols, 1};
+      if (write) {
+        convert(raw, buffer, rows * cols);
+        copy_block(static_cast<int>(size), lying, packed, rows, cols);
+      } else {
+        copy_block(static_cast<int>(size), packed, lying, rows, cols);
+        convert(buffer, raw, rows * cols);
+      }
+      return;
+    }
     for (int64_t r = 0; r < (joined ? 1 : rows); ++r) {
       char* place = v.as<char>() + (first + (row + r) * walk.inner) * size;
       const int64_t count = joined ? rows * cols : cols;
@@ -116,14 +135,14 @@ template <class Kind, class T> struct Columns {
 
 template <class Kind, class T>
 void cumulate(Context& ctx, const Walk& walk, In in, const View& out, DType lanes) {
-  const int64_t strips = ceil_div(walk.inner, kColumnsOfTask), units = walk.outer * strips;
-  const int64_t per_task = larger(1, kSlice / (walk.n * smaller(walk.inner, kColumnsOfTask)));
+  const int64_t most = walk.columns_of_task(), strips = ceil_div(walk.columns(), most);
+  const int64_t units = walk.turned() ? strips : walk.outer * strips;
+  const int64_t per_task = larger(1, kSlice / (walk.n * smaller(walk.columns(), most)));
   ctx.parallel_for(ceil_div(units, per_task), [&](int64_t task) {
     for (int64_t u = task * per_task; u < smaller(units, (task + 1) * per_task); ++u) {
-      const int64_t col = u % strips * kColumnsOfTask;
-      const int64_t start = u / strips * walk.n * walk.inner + col;
-      const int64_t width = smaller(kColumnsOfTask, walk.inner - col);
-      Columns<Kind, T> columns{walk, in, out, lanes, start, width, {}, {}, {}};
+      const int64_t col = u % strips * most;
+      const int64_t start = walk.turned() ? col * walk.n : u / strips * walk.n * walk.inner + col;
+      Columns<Kind, T> columns(walk, in, out, lanes, start, smaller(most, walk.columns() - col));
       columns.run();
     }
   });

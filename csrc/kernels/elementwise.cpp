@@ -13,7 +13,8 @@ using simd::Mask;
 using simd::Vec;
 
 /// 1 where the mask is set, else 0, as bytes.
-template <class T> [[gnu::always_inline]] inline void store_result(uint8_t* to, Mask<T> m, int n) {
+template <class T>
+[[gnu::always_inline]] inline void store_result(uint8_t* to, Mask<T> m, int n, bool) {
   using I = simd::IntOf<T>;
   const Vec<I> bits = Vec<I>(m.raw) & I(1);
   if (n == Vec<T>::kCount)
@@ -21,11 +22,14 @@ template <class T> [[gnu::always_inline]] inline void store_result(uint8_t* to, 
   else
     store_as(to, bits, n);
 }
-template <class T> [[gnu::always_inline]] inline void store_result(T* to, Vec<T> v, int n) {
-  if (n == Vec<T>::kCount)
-    store(to, v);
-  else
+template <class T>
+[[gnu::always_inline]] inline void store_result(T* to, Vec<T> v, int n, bool past) {
+  if (n < Vec<T>::kCount)
     store(to, v, n);
+  else if (past)
+    simd::store_past(to, v);
+  else
+    store(to, v);
 }
 
 /// Calls step(i, n) with n a constant for all but the last lanes of a row.
@@ -46,23 +50,25 @@ using ResultOf = std::conditional_t<F::result == Result::Bool, uint8_t, T>;
 
 template <class F, class T> void unary_loop(const Tile& tile) noexcept {
   using Y = ResultOf<F, T>;
+  const bool past = tile.past;
   for (int64_t r = 0; r < tile.rows; ++r) {
     Y* y = reinterpret_cast<Y*>(tile.data[0]) + r * tile.pitch[0];
     const T* x = reinterpret_cast<const T*>(tile.data[1]) + r * tile.pitch[1];
     for_lanes<T>(tile.cols, [&](int64_t i, int n) __attribute__((always_inline)) {
-      store_result(y + i, F::eval(load_lanes(x + i, n)), n);
+      store_result(y + i, F::eval(load_lanes(x + i, n)), n, past);
     });
   }
 }
 
 template <class F, class T> void binary_loop(const Tile& tile) noexcept {
   using Y = ResultOf<F, T>;
+  const bool past = tile.past;
   for (int64_t r = 0; r < tile.rows; ++r) {
     Y* y = reinterpret_cast<Y*>(tile.data[0]) + r * tile.pitch[0];
     const T* a = reinterpret_cast<const T*>(tile.data[1]) + r * tile.pitch[1];
     const T* b = reinterpret_cast<const T*>(tile.data[2]) + r * tile.pitch[2];
     for_lanes<T>(tile.cols, [&](int64_t i, int n) __attribute__((always_inline)) {
-      store_result(y + i, F::eval(load_lanes(a + i, n), load_lanes(b + i, n)), n);
+      store_result(y + i, F::eval(load_lanes(a + i, n), load_lanes(b + i, n)), n, past);
     });
   }
 }
@@ -136,6 +142,7 @@ template <class... Fs> Kernel binary_row(TypeList<Fs...>, int index) {
 
 template <class T> void where_loop(const Tile& tile) noexcept {
   using I = simd::IntOf<T>;
+  const bool past = tile.past;
   for (int64_t r = 0; r < tile.rows; ++r) {
     T* y = reinterpret_cast<T*>(tile.data[0]) + r * tile.pitch[0];
     const auto* condition = reinterpret_cast<const uint8_t*>(tile.data[1]) + r * tile.pitch[1];
@@ -145,7 +152,7 @@ template <class T> void where_loop(const Tile& tile) noexcept {
       const Vec<I> c = n == Vec<T>::kCount ? simd::load_as<I>(condition + i)
                                            : simd::load_as<I>(condition + i, n);
       const Mask<T> chosen = simd::mask_cast<T>(c != Vec<I>(0));
-      store_result(y + i, select(chosen, load_lanes(a + i, n), load_lanes(b + i, n)), n);
+      store_result(y + i, select(chosen, load_lanes(a + i, n), load_lanes(b + i, n)), n, past);
     });
   }
 }

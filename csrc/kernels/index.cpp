@@ -34,33 +34,39 @@ template <class I> bool count_from_start(const I* from, int64_t count, int64_t n
   return inside;
 }
 
-/// to[i] = index i counted from 0, or -1 after a fail.
+/// to[i - begin] = index i counted from 0, or -1 after a fail, for i in [begin, end).
+void resolve(Context& ctx, const char* op, const View& indices, int64_t axis, int64_t n,
+             int64_t begin, int64_t end, int64_t* to) {
+  if (indices.dtype == DType::Int64 &&
+      count_from_start(indices.as<const int64_t>() + begin, end - begin, n, to))
+    return;
+  if (indices.dtype == DType::Int32 &&
+      count_from_start(indices.as<const int32_t>() + begin, end - begin, n, to))
+    return;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t index = read_integer(indices, i);
+    if (index >= -n && index < n) {
+      to[i - begin] = index < 0 ? index + n : index;
+      continue;
+    }
+    char where[96], text[320];
+    write_position(where, sizeof where, indices.shape, i);
+    std::snprintf(text, sizeof text,
+                  "%s: index %" PRId64 " at position %s of indices is outside [%" PRId64
+                  ", %" PRId64 "): axis %" PRId64 " of x has %" PRId64 " entries",
+                  op, index, where, -n, n, axis, n);
+    ctx.fail(ErrorKind::Index, i, text);
+    to[i - begin] = -1;
+  }
+}
+
+/// The same for all indices.
 void resolve(Context& ctx, const char* op, const View& indices, int64_t axis, int64_t n,
              int64_t* to) {
   const int64_t count = indices.size();
   ctx.parallel_for(ceil_div(count, kSlice), [&](int64_t task) {
-    const int64_t begin = task * kSlice, end = smaller(count, begin + kSlice);
-    if (indices.dtype == DType::Int64 &&
-        count_from_start(indices.as<const int64_t>() + begin, end - begin, n, to + begin))
-      return;
-    if (indices.dtype == DType::Int32 &&
-        count_from_start(indices.as<const int32_t>() + begin, end - begin, n, to + begin))
-      return;
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t index = read_integer(indices, i);
-      if (index >= -n && index < n) {
-        to[i] = index < 0 ? index + n : index;
-        continue;
-      }
-      char where[96], text[320];
-      write_position(where, sizeof where, indices.shape, i);
-      std::snprintf(text, sizeof text,
-                    "%s: index %" PRId64 " at position %s of indices is outside [%" PRId64
-                    ", %" PRId64 "): axis %" PRId64 " of x has %" PRId64 " entries",
-                    op, index, where, -n, n, axis, n);
-      ctx.fail(ErrorKind::Index, i, text);
-      to[i] = -1;
-    }
+    const int64_t begin = task * kSlice;
+    resolve(ctx, op, indices, axis, n, begin, smaller(count, begin + kSlice), to + begin);
   });
 }
 
@@ -305,33 +311,45 @@ size_t scatter_update_scratch(const ScatterUpdate&, In in, Out) noexcept {
 
 // ---- along an axis ------------------------------------------------------------------------------
 
+/// Elements [begin, end) of the output, from the positions of these.
 template <class T>
-void gather_along(Context& ctx, const View& x, const Around& a, const Around& indices,
-                  const int64_t* positions, const View& out) {
-  const int64_t total = out.size(), inner = a.inner;
-  ctx.parallel_for(ceil_div(total, kSlice), [&](int64_t task) {
-    const int64_t begin = task * kSlice, end = smaller(total, begin + kSlice);
-    int64_t i = begin % inner, j = begin / inner % indices.n;
-    const T* from = x.as<const T>() + begin / inner / indices.n * a.n * inner;
-    T* to = out.as<T>();
-    for (int64_t e = begin; e < end; ++e) {
-      to[e] = positions[e] < 0 ? T(0) : from[positions[e] * inner + i];
-      if (++i < inner) continue;
-      i = 0;
-      if (++j < indices.n) continue;
-      j = 0;
-      from += a.n * inner;
+void gather_along(const View& x, const Around& a, int64_t rows, int64_t begin, int64_t end,
+                  const int64_t* positions, T* to) {
+  int64_t i = begin % a.inner, j = begin / a.inner % rows;
+  const T* from = x.as<const T>() + begin / a.inner / rows * a.n * a.inner;
+  if (a.inner == 1) {  // whole rows, or what is left of them
+    for (int64_t count; begin < end; begin += count, positions += count, from += a.n, j = 0) {
+      count = smaller(rows - j, end - begin);
+      gather(to + begin, from, positions, count);
     }
-  });
+    return;
+  }
+  for (int64_t e = begin; e < end; ++e) {
+    const int64_t at = positions[e - begin];
+    to[e] = at < 0 ? T(0) : from[at * a.inner + i];
+    if (++i < a.inner) continue;
+    i = 0;
+    if (++j < rows) continue;
+    j = 0;
+    from += a.n * a.inner;
+  }
 }
 
 void take_along_axis(const TakeAlongAxis& op, Context& ctx, In in, Out out) noexcept {
-  auto* positions = static_cast<int64_t*>(ctx.scratch());
-  const Around x = around(in[0].shape, op.axis), indices = around(in[1].shape, op.axis);
-  resolve(ctx, "take_along_axis", in[1], op.axis, x.n, positions);
-  if (out[0].size() == 0) return;
+  const Around x = around(in[0].shape, op.axis);
+  const int64_t rows = around(in[1].shape, op.axis).n, total = out[0].size();
   auto typed = [&](auto zero) {
-    gather_along<decltype(zero)>(ctx, in[0], x, indices, positions, out[0]);
+    using T = decltype(zero);
+    ctx.parallel_for(ceil_div(total, kSlice), [&](int64_t task) {
+      constexpr int64_t kPiece = 2048;
+      int64_t positions[kPiece];
+      const int64_t end = smaller(total, (task + 1) * kSlice);
+      for (int64_t first = task * kSlice; first < end; first += kPiece) {
+        const int64_t last = smaller(end, first + kPiece);
+        resolve(ctx, "take_along_axis", in[1], op.axis, x.n, first, last, positions);
+        gather_along<T>(in[0], x, rows, first, last, positions, out[0].as<T>());
+      }
+    });
   };
   switch (size_of(in[0].dtype)) {
     case 1: return typed(uint8_t{});
@@ -348,10 +366,6 @@ void take_along_axis(const TakeAlongAxis& op, Context& ctx, In in, Out out) noex
     }
   }
 }
-size_t take_along_axis_scratch(const TakeAlongAxis&, In in, Out) noexcept {
-  return static_cast<size_t>(in[1].size()) * sizeof(int64_t);
-}
-
 /// Adds g into `to`, which lies as the output does.
 template <class T>
 void add_along(Context& ctx, const View& g, const Around& y, int64_t m, const int64_t* positions,
@@ -444,9 +458,7 @@ void one_hot(const OneHot& op, Context& ctx, In in, Out out) noexcept {
 
 Kernel kernel(Tag<Take>) { return make_kernel<Take, &take, &take_scratch>(); }
 Kernel kernel(Tag<TakeGrad>) { return make_kernel<TakeGrad, &take_grad, &take_grad_scratch>(); }
-Kernel kernel(Tag<TakeAlongAxis>) {
-  return make_kernel<TakeAlongAxis, &take_along_axis, &take_along_axis_scratch>();
-}
+Kernel kernel(Tag<TakeAlongAxis>) { return make_kernel<TakeAlongAxis, &take_along_axis>(); }
 Kernel kernel(Tag<TakeAlongAxisGrad>) {
   return make_kernel<TakeAlongAxisGrad, &take_along_axis_grad, &take_along_axis_grad_scratch>();
 }

@@ -3,6 +3,7 @@
 #include "kernels/normalization.h"
 
 #include "kernels/kernels.h"
+#include "kernels/stores_past.h"
 
 namespace pyneuro {
 namespace {
@@ -17,6 +18,12 @@ struct Lines {
   explicit Lines(const Norm& norm)
       : count(norm.outer * norm.groups), n(norm.width()), groups(norm.groups) {}
 };
+
+/// Whether results go past the caches: only whole cache lines of them, as other lines are read
+/// between one line's end and the next one's begin.
+template <class T> bool lines_past(const View& y, const Lines& lines) {
+  return lines.n * static_cast<int64_t>(sizeof(T)) % 64 == 0 && stores_past<T>(y, lines.n);
+}
 
 template <class T> struct Moments { T mean, variance; };
 
@@ -61,7 +68,7 @@ template <class T> Moments<T> moments_of(LineSource<T>& x, int64_t first, int64_
 
 template <class T, bool kGamma, bool kBeta>
 void write_line(LineSource<T>& x, LineSink<T>& y, int64_t first, int64_t n, T mean, T scale,
-                const T* gamma, const T* beta) {
+                const T* gamma, const T* beta, bool past) {
   using V = Vec<T>;
   const V shift(mean), factor(scale);
   for (int64_t at = 0; at < n; at += kLine) {
@@ -73,7 +80,7 @@ void write_line(LineSource<T>& x, LineSink<T>& y, int64_t first, int64_t n, T me
       V v = (load_some(from + i, lanes) - shift) * factor;
       if constexpr (kGamma) v = v * load_some(gamma + at + i, lanes);
       if constexpr (kBeta) v = v + load_some(beta + at + i, lanes);
-      store_some(to + i, v, lanes);
+      store_past(to + i, v, lanes, past);
     });
     y.flush(first + at, m);
   }
@@ -87,6 +94,7 @@ template <class T> void normalize_lines(Context& ctx, const Norm& norm, In in, O
                      : beta != nullptr                   ? write_line<T, false, true>
                                                          : write_line<T, false, false>;
   T *means = out[1].as<T>(), *variances = out[2].as<T>();
+  const bool past = lines_past<T>(out[0], lines);
   const int64_t per_task = larger(1, kTaskElements / larger(1, lines.n));
   ctx.parallel_for(ceil_div(lines.count, per_task), [&](int64_t task) {
     LineSource<T> x(in[0]);
@@ -97,8 +105,9 @@ template <class T> void normalize_lines(Context& ctx, const Norm& norm, In in, O
       means[l] = mean, variances[l] = variance;
       write(x, y, first, lines.n, mean, reciprocal_root(variance, norm.epsilon),
             gamma == nullptr ? nullptr : gamma + channel,
-            beta == nullptr ? nullptr : beta + channel);
+            beta == nullptr ? nullptr : beta + channel, past);
     }
+    if (past) simd::end_stores_past();
   });
 }
 
@@ -164,7 +173,7 @@ void measure_line(LineSource<T>& x, LineSource<T>& g, int64_t n, const T* gamma,
 /// The second pass over kLines lines of one group: dx, and what they add to dgamma and dbeta.
 template <class T, bool kGamma, int kLines>
 void finish_lines(LineSource<T>* x, LineSource<T>* g, LineSink<T>* dx, int64_t n, const T* gamma,
-                  const LineGrad<T>* lines, T* dgamma, T* dbeta) {
+                  const LineGrad<T>* lines, T* dgamma, T* dbeta, bool past) {
   using V = Vec<T>;
   for (int64_t at = 0; at < n; at += kLine) {
     const int64_t m = smaller(kLine, n - at);
@@ -183,8 +192,8 @@ void finish_lines(LineSource<T>* x, LineSource<T>* g, LineSink<T>* dx, int64_t n
         gn += grad * d * V(lines[k].scale), total += grad;
         V h = grad;
         if constexpr (kGamma) h = h * factor;
-        store_some(to[k] + i, h * V(lines[k].scale) + (d * V(lines[k].slope) + V(lines[k].shift)),
-                   lanes);
+        store_past(to[k] + i, h * V(lines[k].scale) + (d * V(lines[k].slope) + V(lines[k].shift)),
+                   lanes, past);
       }
       store_some(dgamma + at + i, gn, lanes), store_some(dbeta + at + i, total, lanes);
     });
@@ -218,6 +227,10 @@ void grad_of_block(const Norm& norm, In in, Out out, int64_t begin, int64_t end,
                    T* dbeta) {
   const Lines all(norm);
   const T *means = in[1].as<const T>(), *variances = in[2].as<const T>();
+  // Of two longer lines that are written by turns, stores past the caches took twice as long.
+  constexpr int64_t kShortBytes = 2048;
+  const bool past =
+      all.n * static_cast<int64_t>(sizeof(T)) <= kShortBytes && lines_past<T>(out[0], all);
   LineSource<T> x[2] = {LineSource<T>(in[0]), LineSource<T>(in[0])};
   LineSource<T> g[2] = {LineSource<T>(in[3]), LineSource<T>(in[3])};
   LineSink<T> dx[2] = {LineSink<T>(out[0]), LineSink<T>(out[0])};
@@ -231,12 +244,13 @@ void grad_of_block(const Norm& norm, In in, Out out, int64_t begin, int64_t end,
       measure_line<T, kGamma>(x[k], g[k], all.n, gamma, norm.rms, lines[k]);
     }
     finish_lines<T, kGamma, count()>(x, g, dx, all.n, gamma, lines, dgamma + channel,
-                                     dbeta + channel);
+                                     dbeta + channel, past);
   };
   int64_t l = begin;
   if (all.groups == 1)
     for (; l + 2 <= end; l += 2) finish(l, std::integral_constant<int, 2>());
   for (; l < end; ++l) finish(l, std::integral_constant<int, 1>());
+  if (past) simd::end_stores_past();
 }
 
 template <class T> void normalize_lines_grad(Context& ctx, const Norm& norm, In in, Out out) {

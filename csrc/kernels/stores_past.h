@@ -6,15 +6,15 @@
 
 namespace pyneuro {
 
-/// Bytes of a result from which on its stores go past the caches: half of a common last-level
-/// cache, since what the result is made of wants to stay there too.
-inline constexpr int64_t kPastBytes = int64_t{16} << 20;
+/// Bytes of a result from which on its stores go past the caches: half of the last-level cache,
+/// since what the result is made of wants to stay there too; 16 MiB where its size is unknown.
+int64_t past_bytes() noexcept;
 
 /// Whether a dense result is that large and its lines, of `inner` elements, begin where registers
 /// may be stored so.
 template <class T> bool stores_past(const T* data, int64_t size, int64_t inner) {
   constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
-  return size * kBytes >= kPastBytes && inner * kBytes % simd::kVecBytes == 0 &&
+  return size * kBytes >= past_bytes() && inner * kBytes % simd::kVecBytes == 0 &&
          reinterpret_cast<uintptr_t>(data) % simd::kVecBytes == 0;
 }
 template <class T> bool stores_past(const View& y, int64_t inner) {

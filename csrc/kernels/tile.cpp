@@ -1,6 +1,8 @@
 // Cutting nests into tiles, and feeding tiles to elementwise loops (tile.h).
 #include "kernels/tile.h"
 
+#include "kernels/stores_past.h"
+
 namespace pyneuro {
 namespace {
 
@@ -86,8 +88,12 @@ void Tiling::cut(int64_t capacity, int64_t slice) {
   int64_t widest = capacity;
   if (nest.crossed)
     for (widest = 8; widest * widest < capacity;) widest *= 2;
-  cols = balanced(nest.cols(), widest, 16);
-  rows = balanced(nest.rows(), larger(1, capacity / cols), 1);
+  cut_to(larger(1, capacity / balanced(nest.cols(), widest, 16)), widest, slice);
+}
+
+void Tiling::cut_to(int64_t most_rows, int64_t most_cols, int64_t slice) {
+  cols = balanced(nest.cols(), most_cols, 16);
+  rows = balanced(nest.rows(), most_rows, 1);
   row_tiles = ceil_div(nest.rows(), rows);
   col_tiles = ceil_div(nest.cols(), cols);
   tiles = row_tiles * col_tiles;
@@ -154,6 +160,7 @@ struct Elementwise {
   Tiling tiling;
   Feed feeds[kTileArrays];
   bool flat;  // every tile is one row
+  bool past;  // results go past the caches
 };
 
 /// What a buffer holds, so that a repeated operand is loaded once.
@@ -197,6 +204,7 @@ void run_task(const Elementwise& job, int64_t task) {
   TileCursor at(job.tiling, task);
   do {
     Tile tile;
+    tile.past = job.past;
     tile.rows = at.rows();
     tile.cols = at.cols();
     auto place = [&](int a) {
@@ -222,6 +230,20 @@ void run_task(const Elementwise& job, int64_t task) {
     if (!job.feeds[0].direct)
       flush(job.feeds[0], place(0), tile.rows, tile.cols, buffers.tile[0], buffers.raw);
   } while (at.next());
+  if (job.past) simd::end_stores_past();
+}
+
+/// Whether the result's rows, wherever tiles cut them, begin where registers may be stored past the
+/// caches.
+bool may_store_past(const Elementwise& job, int64_t elements) {
+  const Feed& y = job.feeds[0];
+  const Nest& nest = job.tiling.nest;
+  if (!y.direct || elements * y.size < past_bytes()) return false;
+  auto places = reinterpret_cast<uintptr_t>(y.data);
+  for (int i = 0; i + 1 < nest.rank; ++i)
+    if (nest.size[i] > 1) places |= static_cast<uintptr_t>(nest.stride[0][i] * y.size);
+  if (job.tiling.col_tiles > 1) places |= static_cast<uintptr_t>(job.tiling.cols * y.size);
+  return places % simd::kVecBytes == 0;
 }
 
 /// Small arrays of one shape that already lie as the loop wants them: nothing to cut or to convert.
@@ -276,6 +298,7 @@ void run_elementwise(Context& ctx, TileLoop loop, const View* const* arrays, con
   job.flat = job.tiling.cols == nest.cols();
   for (int a = 0; a < count; ++a)
     job.flat &= !job.feeds[a].direct || nest.row_stride(a) == nest.cols() || job.tiling.rows == 1;
+  job.past = may_store_past(job, size);
   ctx.parallel_for(job.tiling.tasks(), [&](int64_t task) { run_task(job, task); });
 }
 

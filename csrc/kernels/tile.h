@@ -53,6 +53,8 @@ struct Tiling {
   void collapse(const Shape& shape, const View* const* views, int arrays);
   /// Fills the rest: tiles of at most `capacity` elements, tasks of about `slice`.
   void cut(int64_t capacity, int64_t slice = kSlice);
+  /// The same for tiles of at most so many rows and columns.
+  void cut_to(int64_t most_rows, int64_t most_cols, int64_t slice = kSlice);
   int64_t tasks() const { return ceil_div(tiles, tiles_per_task); }
 };
 
@@ -97,6 +99,7 @@ struct Tile {
   char* data[kTileArrays];
   int64_t pitch[kTileArrays];
   int64_t rows, cols;
+  bool past = false;  // whether results go past the caches (stores_past.h)
 };
 using TileLoop = void (*)(const Tile&) noexcept;
 

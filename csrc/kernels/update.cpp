@@ -9,7 +9,8 @@ namespace {
 
 // ---- assign -------------------------------------------------------------------------------------
 
-void assign(const Assign&, Context& ctx, In in, Out) noexcept {
+void assign(const Assign& op, Context& ctx, In in, Out) noexcept {
+  if (left_out(op.conditional, in)) return;
   const int n = in.count / 2;
   for_slices(ctx, in.views, n, [&](int64_t i, int64_t first, int64_t elements, int64_t) {
     const View &variable = in.views[i], &value = in.views[n + i];
@@ -26,6 +27,7 @@ size_t assign_scratch(const Assign&, In in, Out) noexcept { return ends_bytes(in
 /// Runs Rule's step over all variables.
 template <class Op, class Rule>
 void update_all(const Op& op, Context& ctx, In in, const Rule& rule) {
+  if (left_out(op.conditional, in)) return;
   const Work work = work_of(op, in);
   for_work(ctx, work, [&]<class T>(T*, int64_t i, int64_t first, int64_t elements, int64_t) {
     in_pieces<T>(work, i, first, elements,

@@ -55,6 +55,11 @@ template <class F> void for_slices(Context& ctx, const View* variables, int64_t 
   });
 }
 
+/// Whether a conditional op, whose last input says so, leaves everything as it is.
+inline bool left_out(bool conditional, In in) {
+  return conditional && !*in[in.count - 1].as<bool>();
+}
+
 // ---- optimizer steps ----------------------------------------------------------------------------
 
 /// A number given as an array of one, of any real dtype.

@@ -12,13 +12,24 @@ namespace {
 /// In double, so that no float overflows.
 double squares(const float* x, int64_t n) {
   using D = Vec<double>;
-  D low(0.0), high(0.0);
-  for_vectors<float>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
-    const Vec<float> v = load_some(x + i, lanes);
+  constexpr int kChains = 4, kCount = Vec<float>::kCount;
+  constexpr int64_t kAhead = 2048 / sizeof(float);  // the hardware stops at each page's end
+  D low[kChains], high[kChains];
+  for (int k = 0; k < kChains; ++k) low[k] = high[k] = D(0.0);
+  const auto add = [&](int k, Vec<float> v) __attribute__((always_inline)) {
     const D a = widen_low(v), b = widen_high(v);
-    low = fma(a, a, low), high = fma(b, b, high);
-  });
-  return hsum(low + high);
+    low[k] = fma(a, a, low[k]), high[k] = fma(b, b, high[k]);
+  };
+  int64_t i = 0;
+  for (; i + kChains * kCount <= n; i += kChains * kCount) {
+    for (int64_t k = 0; k < kChains * kCount; k += 64 / sizeof(float))
+      __builtin_prefetch(x + i + kAhead + k);
+    for (int k = 0; k < kChains; ++k) add(k, simd::load(x + i + k * kCount));
+  }
+  for (int k = 0; i < n; i += kCount, ++k)
+    add(k, load_some(x + i, static_cast<int>(smaller(kCount, n - i))));
+  for (int k = 1; k < kChains; ++k) low[0] += low[k], high[0] += high[k];
+  return hsum(low[0] + high[0]);
 }
 double squares(const double* x, int64_t n) {
   return sum_vectors<double, 4>(n, [&](int64_t i, int lanes) __attribute__((always_inline)) {
@@ -104,6 +115,7 @@ struct LambRule {
 
 /// Once over everything to the new means and the lengths, once more to move.
 void lamb(const LambUpdate& op, Context& ctx, In in, Out) noexcept {
+  if (left_out(op.conditional, in)) return;
   const double t = number(in[1]);
   const LambRule rule{number(in[0]),
                       1 - op.beta_1,

@@ -10,12 +10,23 @@ void expect_scalar(const Signature& sig, Inputs in, int input) {
                                  ", but a single number is expected"));
 }
 
+/// The last input of a conditional op; gives how many there are before it.
+int expect_condition(const Signature& sig, bool conditional, Inputs in) {
+  if (!conditional) return in.size();
+  const int last = in.size() - 1;
+  if (last < 0 || in[last].dtype != DType::Bool || !in[last].shape.empty())
+    raise(ErrorKind::Argument,
+          join(sig.name, ": the condition, the last input, must be a single bool",
+               last < 0 ? std::string() : join(", got ", in[last])));
+  return last;
+}
+
 /// The numbers at the head are single ones, and the tensors after them form the runs of a step.
 template <class Op> Specs expect_step(const Op& op, Inputs in, bool takes_halves = true) {
   const Signature& sig = Op::signature;
   constexpr int head = Op::kHead;
   for (int i = 0; i < head; ++i) expect_scalar(sig, in, i);
-  const int groups = op.groups(), tensors = in.size() - head;
+  const int groups = op.groups(), tensors = expect_condition(sig, op.conditional, in) - head;
   if (tensors % groups != 0)
     raise(ErrorKind::Argument,
           join(sig.name, ": ", tensors, " tensors do not form ", groups, " lists of one length"));
@@ -54,9 +65,10 @@ template <class Op> Specs expect_step(const Op& op, Inputs in, bool takes_halves
 }  // namespace
 
 Specs Assign::infer(Inputs in) const {
-  if (in.size() % 2 != 0)
-    raise(ErrorKind::Argument, join("assign: ", in.size(), " tensors are not pairs"));
-  const int n = in.size() / 2;
+  const int tensors = expect_condition(signature, conditional, in);
+  if (tensors % 2 != 0)
+    raise(ErrorKind::Argument, join("assign: ", tensors, " tensors are not pairs"));
+  const int n = tensors / 2;
   for (int i = 0; i < n; ++i)
     if (in[i].shape != in[n + i].shape || is_complex(in[n + i].dtype) != is_complex(in[i].dtype))
       raise(ErrorKind::Shape, join("assign: the variable is ", in[i], ", but the value is ",

@@ -7,10 +7,12 @@
 namespace pyneuro {
 
 /// variable <- value, cast to the variable's dtype; shapes are equal. Several pairs in one call:
-/// inputs are variable_1 .. variable_n, value_1 .. value_n.
+/// inputs are variable_1 .. variable_n, value_1 .. value_n; `conditional`, a bool is the last one,
+/// and where it is false nothing is written.
 struct Assign {
   static constexpr Signature signature{"assign", {"variables_and_values*"}};
-  static constexpr auto fields = kNoFields;
+  bool conditional;
+  static constexpr auto fields = std::tuple{field("conditional", &Assign::conditional, false)};
   bool mutates(int input, int inputs) const { return input < inputs / 2; }
   Specs infer(Inputs in) const;
 };
@@ -21,19 +23,21 @@ struct Assign {
 /// is taken off a variable before its step. With `copies` the variables are float32, and a
 /// last run, of float16 or bfloat16, gets them rounded: what a network works with; gradients may
 /// have that dtype. A copy that is not its variable rounded was written to by someone else: it
-/// counts.
+/// counts. `conditional`, a bool is the last input, and where it is false nothing is written.
 struct UpdateStep {
   double weight_decay;
-  bool copies;
+  bool copies, conditional;
   static constexpr auto step_fields =
       std::tuple{field("weight_decay", &UpdateStep::weight_decay, 0.0),
-                 field("copies", &UpdateStep::copies, false)};
+                 field("copies", &UpdateStep::copies, false),
+                 field("conditional", &UpdateStep::conditional, false)};
 
  protected:
   /// All runs but the gradients, the second, are written.
   static bool is_written(int input, int inputs, int head, int groups) {
-    const int n = (inputs - head) / groups;
-    return input >= head && (input < head + n || input >= head + 2 * n);
+    const int n = (inputs - head) / groups;  // a condition is fewer than the groups
+    const bool gradient = input >= head + n && input < head + 2 * n;
+    return input >= head && input < head + groups * n && !gradient;
   }
 };
 

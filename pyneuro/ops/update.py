@@ -12,6 +12,7 @@ from typing import Any, TypedDict, Unpack
 from ..autograd import not_differentiable
 from ..errors import ArgumentError
 from ..tensor import Tensor, apply, convert
+from ..variable import write
 from .arguments import TensorLike
 
 not_differentiable(
@@ -47,7 +48,7 @@ def assign(variables: Sequence[Tensor], values: Sequence[TensorLike]) -> None:
         ShapeError: a value has another shape than its variable.
     """
     _expect_lengths("assign", len(variables), values=values)
-    apply("assign", *variables, *values)
+    write("assign", *variables, *values)
 
 
 def sgd_update(
@@ -283,7 +284,7 @@ def _step(
     if copies is not None:
         lists = {**lists, "copies": copies}
     _expect_lengths(op, len(variables), **lists)
-    apply(
+    write(
         op,
         *numbers,
         scale if isinstance(scale, Tensor) else convert(scale, "float64"),

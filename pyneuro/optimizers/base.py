@@ -21,9 +21,9 @@ from ..errors import ArgumentError, ShapeError
 from ..ops.update import assign, sgd_update
 from ..registry import deserialize_keras_object, serialize_keras_object
 from ..tensor import Tensor, convert
-from ..variable import Variable
+from ..variable import Variable, only_where
 from .checks import check_clips, check_count, check_rate
-from .gradients import clip, keep_where, overwrite, scaled
+from .gradients import clip, overwrite, scaled
 from .schedules import LearningRateSchedule
 
 __all__ = ["Optimizer"]
@@ -332,7 +332,7 @@ class Optimizer:
         if self.loss_scale_factor is not None:
             scale = 1.0 / self.loss_scale_factor
         if self.gradient_accumulation_steps:
-            self._accumulate(scaled(grads, scale), variables)
+            self._accumulate(grads, variables, scale)
         else:
             self._update(grads, variables, scale)
 
@@ -444,22 +444,22 @@ class Optimizer:
         """
         return [slots[self._positions[id(v)]] for v in variables]
 
-    def _accumulate(self, grads: list[Any], variables: list[Variable]) -> None:
+    def _accumulate(self, grads: list[Any], variables: list[Variable], scale: Any) -> None:
         """Add up gradients, and update with their mean when it is time.
 
-        Whether it is time is a tensor, so that a recorded step stays right: the update is made in
-        any case, and taken back where it came too early.
+        Whether it is time is a tensor, so that a recorded step stays right.
         """
         every = int(self.gradient_accumulation_steps or 1)
         slots = self.slots_of(self._accumulators, variables)
         count = self._step_count + 1
         due = ops.greater_equal(count, every)
-        sums = [slot + g for slot, g in zip(slots, grads, strict=True)]
-        own = {id(v) for v in (*self._accumulators, self._step_count)}
-        written = [*self._trainable_variables, *(v for v in self._variables if id(v) not in own)]
-        keep_where(due, written, lambda: self._update(sums, variables, 1.0 / every))
-        values = [ops.where(due, ops.zeros_like(total), total) for total in (*sums, count)]
-        assign([*slots, self._step_count], values)
+        grads = [ops.cast(g, s.dtype) for g, s in zip(grads, slots, strict=True)]
+        # A step of gradient descent at the rate -1 adds.
+        sgd_update(slots, grads, -1.0, scale=1.0 if scale is None else scale)
+        with only_where(due):
+            self._update(slots, variables, 1.0 / every)
+            assign(slots, [ops.zeros_like(slot) for slot in slots])
+        assign([self._step_count], [ops.where(due, 0, count)])
 
     def _decay(self, variables: list[Variable], rate: Any) -> None:
         decayed = [v for v in variables if not self._is_spared(v)]

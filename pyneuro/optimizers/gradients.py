@@ -1,8 +1,7 @@
-"""What happens to gradients before an update, and how an update is taken back."""
+"""What happens to gradients before an update."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops
@@ -10,7 +9,7 @@ from ..ops.update import assign, sum_of_squares
 from ..tensor import Tensor
 from ..variable import Variable
 
-__all__ = ["clip", "keep_where", "overwrite", "scaled"]
+__all__ = ["clip", "overwrite", "scaled"]
 
 
 def scaled(grads: list[Any], scale: Any) -> list[Any]:
@@ -62,17 +61,3 @@ def _share(square: Any, length: float) -> Any:
     """What makes a vector of length sqrt(square) no longer than `length`."""
     norm = ops.sqrt(square)
     return ops.minimum(float(length) / ops.maximum(norm, float(length) * 1e-30), 1.0)
-
-
-def keep_where(condition: Tensor, written: Sequence[Variable], update: Callable[[], None]) -> None:
-    """Make an update, and take it back where the condition does not hold.
-
-    Args:
-        condition: a bool tensor of one element.
-        written: all variables that the update may write.
-        update: makes it.
-    """
-    before = [ops.copy(v) for v in written]
-    update()
-    pairs = zip(written, before, strict=True)
-    assign(written, [ops.where(condition, new, old) for new, old in pairs])

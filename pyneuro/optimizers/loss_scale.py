@@ -15,9 +15,8 @@ from ..errors import ArgumentError
 from ..ops.update import assign, sum_of_squares
 from ..registry import built_in, deserialize_keras_object, serialize_keras_object
 from ..tensor import convert
-from ..variable import Variable
+from ..variable import Variable, only_where
 from .base import Optimizer
-from .gradients import keep_where
 
 __all__ = ["LossScaleOptimizer"]
 
@@ -119,9 +118,8 @@ class LossScaleOptimizer(Optimizer):
     def _apply(self, grads: list[Any], variables: list[Variable], scale: Any = None) -> None:
         finite = ops.isfinite(sum_of_squares(grads))
         share = 1.0 / ops.cast(self.dynamic_scale, "float64")
-        inner = self.inner_optimizer
-        written = [*inner._trainable_variables, *inner.variables]
-        keep_where(finite, written, lambda: inner._apply(grads, variables, share))
+        with only_where(finite):
+            self.inner_optimizer._apply(grads, variables, share)
         count = self.step_counter + 1
         grows = ops.greater_equal(count, self.dynamic_growth_steps)
         factor = ops.where(finite, ops.where(grows, 2.0, 1.0), 0.5)

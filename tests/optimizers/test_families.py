@@ -1,5 +1,6 @@
 """More families of optimizers against NumPy and torch; recorded steps; loss scales."""
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 import pyneuro
-from pyneuro import Variable, layers, optimizers
+from pyneuro import Variable, layers, ops, optimizers
 from pyneuro.errors import ArgumentError
+from pyneuro.variable import StateScope
 
 RNG = np.random.default_rng(4)
 SHAPES = ((3, 4), (5,), (2, 3, 4))
@@ -257,6 +259,38 @@ def test_the_loss_scale_follows_what_float16_holds() -> None:
     assert float(optimizer.scale_loss(pyneuro.Tensor(2.0))) == 8.0
     optimizer.learning_rate = 0.25
     assert float(inner.learning_rate) == 0.25
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_step_that_is_left_out_changes_no_state(name: str) -> None:
+    optimizer, own = optimizers.LossScaleOptimizer(FAMILIES[name][0](), 8.0), variables()
+    optimizer.apply(GRADIENTS[0], own)
+    state = [*own, *optimizer.inner_optimizer.variables]
+    before = [v.numpy().copy() for v in state]
+    optimizer.apply([GRADIENTS[1][0] * np.nan, *GRADIENTS[1][1:]], own)
+    for v, value in zip(state, before, strict=True):
+        np.testing.assert_array_equal(v.numpy(), value, err_msg=v.path)
+    optimizer.apply(GRADIENTS[2], own)
+    assert all((v.numpy() != value).any() for v, value in zip(own, before, strict=False))
+
+
+class Assigning(optimizers.Optimizer):
+    """One that writes to its weights by their own method."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        variable.assign(variable - ops.cast(learning_rate, variable.dtype) * gradient)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_step_that_is_left_out_assigns_nothing(waits: bool) -> None:
+    optimizer, w = optimizers.LossScaleOptimizer(Assigning(0.5), 1.0), Variable([1.0, 2.0])
+    with StateScope() if waits else contextlib.nullcontext() as scope:
+        optimizer.apply([np.array([np.inf, 0.0], "float32")], [w])
+        assert w.tolist() == [1.0, 2.0]
+        optimizer.apply([np.array([1.0, 0.0], "float32")], [w])
+        if scope is not None:
+            scope.commit()
+    assert w.tolist() == [0.0, 2.0]
 
 
 def test_fit_goes_on_after_an_overflow() -> None:
