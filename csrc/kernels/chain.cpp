@@ -41,9 +41,9 @@ Chain::Chain(const Fused& op, In in, Out out) : op_(&op), inputs_(in.count), res
     const ElementwiseLoop step = elementwise_loop(op.row(s), lanes);
     loop_[s] = step.loop;
     round_[s] = step.predicate || step.exact ? nullptr : rounder(dtype);
-    way_[inputs_ + s] =
-        step.predicate ? predicate
-                       : Passage{size, lane_size, widened ? converter(lanes, dtype) : nullptr};
+    way_[inputs_ + s] = step.predicate
+                            ? predicate
+                            : Passage{size, lane_size, widened ? converter(lanes, dtype) : nullptr};
   }
 }
 
@@ -106,8 +106,8 @@ void Chain::place(const Nest& nest, bool whole_rows) {
     const bool repeats = row_stride_[a] == 0 && nest.rows() > 1;
     const int value =
         a < results_ ? inputs_ + static_cast<int>(op_->results[size_t(a)]) : a - results_;
-    buffered[a] = way_[value].convert != nullptr || col_stride_[a] != 1 ||
-                  (a >= results_ && repeats);
+    buffered[a] =
+        way_[value].convert != nullptr || col_stride_[a] != 1 || (a >= results_ && repeats);
     flat_ &= buffered[a] || row_stride_[a] == nest.cols() || nest.rows() == 1;
   }
   for (int r = 0; r < results_; ++r) late_[r] = buffered[r] || is_written_early(r);

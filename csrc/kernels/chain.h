@@ -55,10 +55,10 @@ class Chain {
   int64_t lane_bytes_;
   View arrays_[kMostArrays];
   Passage way_[kMostValues];  // between arrays and buffers
-  Place at_[kMostValues];      // inputs, then steps
+  Place at_[kMostValues];     // inputs, then steps
   TileLoop loop_[Fused::kMostSteps];
   Rounder round_[Fused::kMostSteps];  // of what the loop gives; null: it needs none
-  bool late_[Fused::kMostResults];  // copied when the part is done
+  bool late_[Fused::kMostResults];    // copied when the part is done
   int64_t row_stride_[kMostArrays], col_stride_[kMostArrays];
   bool flat_;  // every part is one row
 };

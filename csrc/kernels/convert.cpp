@@ -155,8 +155,7 @@ constexpr auto kTable = table(std::make_integer_sequence<int, kReal>{});
 template <class Half> void round_all(float* x, int64_t n) noexcept {
   constexpr int kStep = Vec<float>::kCount;
   int64_t i = 0;
-  for (; i + kStep <= n; i += kStep)
-    simd::store(x + i, simd::rounded_to<Half>(simd::load(x + i)));
+  for (; i + kStep <= n; i += kStep) simd::store(x + i, simd::rounded_to<Half>(simd::load(x + i)));
   const int rest = static_cast<int>(n - i);
   if (rest > 0) simd::store(x + i, simd::rounded_to<Half>(simd::load(x + i, rest)), rest);
 }

@@ -177,10 +177,9 @@ void where(const Where&, Context& ctx, In in, Out out) noexcept {
 
 template <class F, class... Fs> constexpr bool is_among = (std::is_same_v<F, Fs> || ...);
 template <class F>
-constexpr bool is_exact =
-    is_among<F, formulas::Negative, formulas::Absolute, formulas::Sign, formulas::Floor,
-             formulas::Ceil, formulas::Round, formulas::Relu, formulas::Maximum, formulas::Minimum,
-             formulas::ReluGrad>;
+constexpr bool is_exact = is_among<F, formulas::Negative, formulas::Absolute, formulas::Sign,
+                                   formulas::Floor, formulas::Ceil, formulas::Round, formulas::Relu,
+                                   formulas::Maximum, formulas::Minimum, formulas::ReluGrad>;
 
 template <class... Fs> ElementwiseLoop unary_of(TypeList<Fs...>, int index, DType lanes) {
   constexpr Loops kLoops[] = {unary_loops<Fs>()...};

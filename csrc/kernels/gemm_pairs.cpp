@@ -233,8 +233,8 @@ void load_bias(const PairsPlan& p, const void* bias, int64_t j, int64_t end, flo
   const auto* from = static_cast<const BFloat16*>(bias);
   for (int64_t i = j; i < end; i += kLanes, to += kLanes) {
     const int left = static_cast<int>(at_most(kLanes, end - i));
-    simd::store(to, p.swapped ? Vec<float>(simd::to_float(from[0]))
-                              : simd::load_as<float>(from + i, left));
+    simd::store(
+        to, p.swapped ? Vec<float>(simd::to_float(from[0])) : simd::load_as<float>(from + i, left));
   }
 }
 

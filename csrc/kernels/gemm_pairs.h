@@ -27,10 +27,10 @@ struct PairsPlan {
   int64_t strip;                 // rows of C to a register tile
   int64_t task_rows, task_cols;  // of C, to a task
   int64_t row_tasks, col_tasks;
-  bool own_a, own_b;  // one task alone reads what it copies: it makes the copies as it goes along
-  bool split_k;       // each block of k is a task and has a partial C; they are added afterwards
-  int64_t reduce_rows;                // of C, to a task that adds them
-  int64_t matrices;                   // of the batch, to a task
+  bool own_a, own_b;    // one task alone reads what it copies: it makes the copies as it goes along
+  bool split_k;         // each block of k is a task and has a partial C; they are added afterwards
+  int64_t reduce_rows;  // of C, to a task that adds them
+  int64_t matrices;     // of the batch, to a task
   size_t a_bytes, b_bytes, c_bytes;  // of scratch for each matrix: copies of A and B, partial C
 };
 

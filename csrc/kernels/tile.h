@@ -94,8 +94,7 @@ struct Passage {
 /// it is in memory.
 void load_block(const Passage& way, Block from, int64_t rows, int64_t cols, char* buffer,
                 char* raw);
-void store_block(const Passage& way, Block to, int64_t rows, int64_t cols, char* buffer,
-                 char* raw);
+void store_block(const Passage& way, Block to, int64_t rows, int64_t cols, char* buffer, char* raw);
 
 /// `to` <- `from`, broadcast and converted; they do not overlap.
 void copy_array(Context& ctx, const View& to, const View& from);

@@ -1,4 +1,4 @@
-"""Products of bfloat16: one rounding at the end, and the same bits whether they widen or run on pairs."""
+"""Products of bfloat16: one rounding at the end; the same bits widened and on pairs."""
 
 import itertools
 
@@ -12,7 +12,7 @@ from pyneuro.tensor import apply
 # avx512_bf16 would be among them by its manual; no such CPU has run this.
 ISAS = [isa for isa in device.kernel_isas() if isa != "avx512_bf16"]
 
-# (m, n, k): tiles and strips with rests, odd k, k in blocks, k cut among tasks, one row, one column.
+# (m, n, k): tiles and strips with rests, odd k, k in blocks or cut among tasks, one row or column.
 SIZES = [
     (1, 1, 1),
     (1, 5, 3),

@@ -85,6 +85,10 @@ def test_steps_of_halves_round_at_all(dtype: str) -> None:
     assert np.any(inside.astype("float64") != wide)  # 1.0, were the steps not rounded
 
 
+def scaled(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: function(x) * 3.0 - x
+
+
 @pytest.mark.parametrize("isa", device.kernel_isas())
 @pytest.mark.parametrize("dtype", HALVES)
 def test_halves_beyond_the_ordinary(dtype: str, isa: str) -> None:
@@ -99,7 +103,7 @@ def test_halves_beyond_the_ordinary(dtype: str, isa: str) -> None:
     with device.set_kernel_isa(isa):
         check(function, np.array(few, dtype=limits.dtype))
         for name in EXACT:
-            check(lambda x, f=getattr(ops, name): f(x) * 3.0 - x, numbers)
+            check(scaled(getattr(ops, name)), numbers)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
