@@ -8,7 +8,7 @@ export CXX
 venv := .venv
 bin := $(venv)/bin
 # The tests run the logic of 64-byte vectors on every x86-64 machine: wide512 of cmake/isa.cmake.
-isas_x86_64 := generic;avx2;avx512;wide512
+isas_x86_64 := generic;avx2;avx512;avx512_bf16;wide512
 isas := $(isas_$(shell uname -m))
 # What all of bench/python's scripts are told; for fewer threads: PYNEURO_NUM_THREADS=2 make bench.
 bench_options ?= --malloc tuned --rounds 7

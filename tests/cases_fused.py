@@ -112,10 +112,10 @@ FUSED = (
                 "step 0 reads float64 where the chain is computed in float32",
             ),
             Bad(
-                (X.astype("float16"),),
+                (X.astype("int16"),),
                 {"steps": (EXP, 0, -1, -1), "results": (0,)},
                 "DTypeError",
-                "cannot be computed in float16",
+                "cannot be computed in int16",
             ),
             Bad(
                 (X, np.ones(3)),

@@ -101,7 +101,8 @@ def test_the_wheel_is_small(wheel: Path) -> None:
 
 def test_libraries_need_the_system_only(unpacked: Path) -> None:
     libraries = sorted((unpacked / "pyneuro").glob("*.so"))
-    isas = ("generic", "avx2", "avx512") if platform.machine() == "x86_64" else ("generic",)
+    x86_64 = ("generic", "avx2", "avx512", "avx512_bf16")
+    isas = x86_64 if platform.machine() == "x86_64" else ("generic",)
     assert {path.name.split(".")[0] for path in libraries} == {
         "_core", "libpyneuro", *(f"libpyneuro_cpu_{isa}" for isa in isas)
     }  # fmt: skip

@@ -229,6 +229,15 @@ template <class T> void store_integer(void* p, PyObject* number, DType d) {
   store(p, T(v));
 }
 
+/// A number of 16 bits. No recorder sees how it is made: to a program it is a constant.
+Array narrowed(const Array& number, DType d) {
+  struct Unseen {
+    Observer* before = set_observer(nullptr);
+    ~Unseen() { set_observer(before); }
+  } unseen;
+  return run(Cast{d}, {number});
+}
+
 }  // namespace
 
 Array scalar_array(PyObject* number, DType d) {
@@ -247,7 +256,7 @@ Array scalar_array(PyObject* number, DType d) {
       store(p, Complex128{z.real, z.imag});
     else
       store(p, float(z.real));
-    return half ? run(Cast{d}, {a}) : a;
+    return half ? narrowed(a, d) : a;
   }
   if (d == DType::Bool) {
     const int v = PyObject_IsTrue(number);

@@ -25,15 +25,25 @@ bool overlap(const View& a, const View& b) {
 
 Chain::Chain(const Fused& op, In in, Out out) : op_(&op), inputs_(in.count), results_(out.count) {
   for (int a = 0; a < arrays(); ++a) arrays_[a] = a < results_ ? out[a] : in[a - results_];
-  DType lanes = DType::Float32;
+  DType dtype = DType::Float32;
   for (int i = 0; i < inputs_; ++i)
-    if (in[i].dtype != DType::Bool) lanes = in[i].dtype;
-  lane_bytes_ = static_cast<int64_t>(size_of(lanes));
-  for (int i = 0; i < inputs_; ++i) size_[i] = static_cast<int>(size_of(in[i].dtype));
+    if (in[i].dtype != DType::Bool) dtype = in[i].dtype;
+  const DType lanes = compute_dtype(dtype);
+  const int size = static_cast<int>(size_of(dtype)), lane_size = static_cast<int>(size_of(lanes));
+  const bool widened = dtype != lanes;
+  const Passage predicate{1, 1, nullptr};
+  lane_bytes_ = lane_size;
+  for (int i = 0; i < inputs_; ++i)
+    way_[i] = in[i].dtype == DType::Bool
+                  ? predicate
+                  : Passage{size, lane_size, widened ? converter(dtype, lanes) : nullptr};
   for (int s = 0; s < op.size(); ++s) {
     const ElementwiseLoop step = elementwise_loop(op.row(s), lanes);
     loop_[s] = step.loop;
-    size_[inputs_ + s] = step.predicate ? 1 : static_cast<int>(lane_bytes_);
+    round_[s] = step.predicate || step.exact ? nullptr : rounder(dtype);
+    way_[inputs_ + s] = step.predicate
+                            ? predicate
+                            : Passage{size, lane_size, widened ? converter(lanes, dtype) : nullptr};
   }
 }
 
@@ -94,7 +104,10 @@ void Chain::place(const Nest& nest, bool whole_rows) {
   for (int a = 0; a < arrays(); ++a) {
     row_stride_[a] = nest.row_stride(a), col_stride_[a] = nest.col_stride(a);
     const bool repeats = row_stride_[a] == 0 && nest.rows() > 1;
-    buffered[a] = col_stride_[a] != 1 || (a >= results_ && repeats);
+    const int value =
+        a < results_ ? inputs_ + static_cast<int>(op_->results[size_t(a)]) : a - results_;
+    buffered[a] =
+        way_[value].convert != nullptr || col_stride_[a] != 1 || (a >= results_ && repeats);
     flat_ &= buffered[a] || row_stride_[a] == nest.cols() || nest.rows() == 1;
   }
   for (int r = 0; r < results_; ++r) late_[r] = buffered[r] || is_written_early(r);
@@ -114,8 +127,8 @@ void Chain::run(const ChainPart& part, Buffers& buffers) const {
     const Buffers::Held wanted{part.offset[array], rows, cols};
     if (buffers.held[i] == wanted) continue;
     buffers.held[i] = wanted;
-    copy_block(size_[i], {buffer(at_[i].slot), cols, 1},
-               {memory(array), row_stride_[array], col_stride_[array]}, rows, cols);
+    load_block(way_[i], {memory(array), row_stride_[array], col_stride_[array]}, rows, cols,
+               buffer(at_[i].slot), buffers.raw);
   }
   for (int s = 0; s < op_->size(); ++s) {
     Tile tile;
@@ -129,12 +142,13 @@ void Chain::run(const ChainPart& part, Buffers& buffers) const {
     tile.rows = flat_ ? 1 : rows;
     tile.cols = flat_ ? rows * cols : cols;
     loop_[s](tile);
+    if (round_[s] != nullptr) round_[s](reinterpret_cast<float*>(tile.data[0]), rows * cols);
   }
   for (int r = 0; r < results_; ++r) {
     if (!late_[r]) continue;
     const int value = inputs_ + static_cast<int>(op_->results[size_t(r)]);
-    copy_block(size_[value], {memory(r), row_stride_[r], col_stride_[r]},
-               {buffer(at_[value].slot), cols, 1}, rows, cols);
+    store_block(way_[value], {memory(r), row_stride_[r], col_stride_[r]}, rows, cols,
+                buffer(at_[value].slot), buffers.raw);
   }
 }
 

@@ -23,6 +23,7 @@ class Chain {
   /// Memory of a task, and what inputs it holds: they stay while parts read the same.
   struct Buffers {
     alignas(64) char data[kMostValues * kStride];
+    alignas(64) char raw[kRoom];  // what comes or goes and is to be converted
     struct Held {
       int64_t offset = -1, rows = 0, cols = 0;
       friend bool operator==(const Held&, const Held&) = default;
@@ -53,10 +54,11 @@ class Chain {
   int inputs_, results_;
   int64_t lane_bytes_;
   View arrays_[kMostArrays];
-  int size_[kMostValues];  // bytes of an element
-  Place at_[kMostValues];  // inputs, then steps
+  Passage way_[kMostValues];  // between arrays and buffers
+  Place at_[kMostValues];     // inputs, then steps
   TileLoop loop_[Fused::kMostSteps];
-  bool late_[Fused::kMostResults];  // copied when the part is done
+  Rounder round_[Fused::kMostSteps];  // of what the loop gives; null: it needs none
+  bool late_[Fused::kMostResults];    // copied when the part is done
   int64_t row_stride_[kMostArrays], col_stride_[kMostArrays];
   bool flat_;  // every part is one row
 };

@@ -251,7 +251,7 @@ template <class T> void run_products(Context& ctx, const ConvProblem& p, const C
                       j, smaller(s.cols, j + cut.cols), source, result + corner * s.result_channels,
                       bias);
         const int64_t row = first * p.out_pixels(), col = group * s.cols;
-        if (x.epilogue)  // y: all of it is one phase, its positions are its pixels
+        if (x.epilogue && !s.narrowed)  // y is one phase, its positions are its pixels
           x.epilogue.run({row + begin, row + smaller(positions.size, begin + cut.rows), col + j,
                           col + smaller(s.cols, j + cut.cols)});
       });
@@ -261,6 +261,8 @@ template <class T> void run_products(Context& ctx, const ConvProblem& p, const C
     ctx.parallel_for(ceil_div(size, kSlice), [&](int64_t task) {
       narrow(p.dtype, result, to, task * kSlice, smaller(kSlice, size - task * kSlice));
     });
+    const int64_t row = first * p.out_pixels(), rows = images * p.out_pixels();
+    if (x.epilogue) x.epilogue.run_rows(ctx, row, row + rows);
   }
 }
 

@@ -152,6 +152,14 @@ constexpr std::array<std::array<Converter, kReal>, kReal> table(
 }
 constexpr auto kTable = table(std::make_integer_sequence<int, kReal>{});
 
+template <class Half> void round_all(float* x, int64_t n) noexcept {
+  constexpr int kStep = Vec<float>::kCount;
+  int64_t i = 0;
+  for (; i + kStep <= n; i += kStep) simd::store(x + i, simd::rounded_to<Half>(simd::load(x + i)));
+  const int rest = static_cast<int>(n - i);
+  if (rest > 0) simd::store(x + i, simd::rounded_to<Half>(simd::load(x + i, rest)), rest);
+}
+
 /// Complex numbers are pairs, and convert to complex ones only.
 template <class To, class From> void convert_pairs(void* to, const void* from, int64_t n) noexcept {
   pick<To, From>()(to, from, 2 * n);
@@ -168,6 +176,12 @@ Converter complex_converter(DType from, DType to) {
 Converter converter(DType from, DType to) {
   if (is_complex(from)) return complex_converter(from, to);
   return kTable[static_cast<size_t>(from)][static_cast<size_t>(to)];
+}
+
+Rounder rounder(DType dtype) {
+  if (dtype == DType::Float16) return &round_all<Float16>;
+  if (dtype == DType::BFloat16) return &round_all<BFloat16>;
+  return nullptr;
 }
 
 }  // namespace pyneuro

@@ -17,4 +17,9 @@ using Converter = void (*)(void* to, const void* from, int64_t n) noexcept;
 /// The way from one dtype to another, both real or both complex; from a dtype to itself it copies.
 Converter converter(DType from, DType to);
 
+/// Rounds n numbers as float16 or bfloat16 would hold them.
+using Rounder = void (*)(float* x, int64_t n) noexcept;
+/// Null for the dtypes that computation does not widen.
+Rounder rounder(DType dtype);
+
 }  // namespace pyneuro

@@ -182,15 +182,23 @@ void where(const Where&, Context& ctx, In in, Out out) noexcept {
 // ---- loops by row
 // ---------------------------------------------------------------------------------
 
+template <class F, class... Fs> constexpr bool is_among = (std::is_same_v<F, Fs> || ...);
+template <class F>
+constexpr bool is_exact = is_among<F, formulas::Negative, formulas::Absolute, formulas::Sign,
+                                   formulas::Floor, formulas::Ceil, formulas::Round, formulas::Relu,
+                                   formulas::Maximum, formulas::Minimum, formulas::ReluGrad>;
+
 template <class... Fs> ElementwiseLoop unary_of(TypeList<Fs...>, int index, DType lanes) {
   constexpr Loops kLoops[] = {unary_loops<Fs>()...};
   constexpr Result kResults[] = {Fs::result...};
-  return {kLoops[index].of(lanes), kResults[index] == Result::Bool};
+  constexpr bool kExact[] = {is_exact<Fs>...};
+  return {kLoops[index].of(lanes), kResults[index] == Result::Bool, kExact[index]};
 }
 template <class... Fs> ElementwiseLoop binary_of(TypeList<Fs...>, int index, DType lanes) {
   constexpr Loops kLoops[] = {binary_loops<Fs>()...};
   constexpr Result kResults[] = {Fs::result...};
-  return {kLoops[index].of(lanes), kResults[index] == Result::Bool};
+  constexpr bool kExact[] = {is_exact<Fs>...};
+  return {kLoops[index].of(lanes), kResults[index] == Result::Bool, kExact[index]};
 }
 template <class... Fs> constexpr int count_of(TypeList<Fs...>) { return sizeof...(Fs); }
 
@@ -198,7 +206,7 @@ template <class... Fs> constexpr int count_of(TypeList<Fs...>) { return sizeof..
 
 ElementwiseLoop elementwise_loop(int row, DType lanes) {
   constexpr int kUnary = count_of(formulas::UnaryList{});
-  if (row == op_id<Where>) return {kWhereLoops.of(lanes), false};
+  if (row == op_id<Where>) return {kWhereLoops.of(lanes), false, true};
   if (row < kUnary) return unary_of(formulas::UnaryList{}, row, lanes);
   return binary_of(formulas::BinaryList{}, row - kUnary, lanes);
 }

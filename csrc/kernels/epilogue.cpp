@@ -31,10 +31,11 @@ void Epilogue::run(const MatrixPart& part) const {
     }
 }
 
-void Epilogue::run_all(Context& ctx) const {
+void Epilogue::run_rows(Context& ctx, int64_t begin, int64_t end) const {
   const int64_t rows = larger(1, kSlice / nest_.cols());
-  ctx.parallel_for(ceil_div(nest_.rows(), rows), [&](int64_t task) {
-    run({task * rows, smaller(nest_.rows(), (task + 1) * rows), 0, nest_.cols()});
+  ctx.parallel_for(ceil_div(end - begin, rows), [&](int64_t task) {
+    const int64_t row = begin + task * rows;
+    run({row, smaller(end, row + rows), 0, nest_.cols()});
   });
 }
 

@@ -17,8 +17,9 @@ class Epilogue {
   /// Of the result as a matrix: all its axes but the last, the last. From any task; parts do not
   /// overlap.
   void run(const MatrixPart& part) const;
-  /// All of it, where the product was not made in parts worth following.
-  void run_all(Context& ctx) const;
+  /// Rows [begin, end), or all, where the product was not made in parts worth following.
+  void run_rows(Context& ctx, int64_t begin, int64_t end) const;
+  void run_all(Context& ctx) const { run_rows(ctx, 0, nest_.rows()); }
 
  private:
   std::optional<Chain> chain_;

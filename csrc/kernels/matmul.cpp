@@ -1,6 +1,9 @@
 // Batched matrix products: maps the op's arrays to products of matrices. The arithmetic is
-// gemm's.
+// gemm's, or gemm_pairs'.
+#include <optional>
+
 #include "kernels/epilogue.h"
+#include "kernels/gemm_pairs.h"
 #include "kernels/kernels.h"
 
 namespace pyneuro {
@@ -9,6 +12,7 @@ namespace {
 /// The product's matrices and where each of the batch lies.
 struct Product {
   GemmPlan plan;
+  std::optional<PairsPlan> pairs;  // runs instead, where there is one
   Shape batch;
   Strides a, b;  // elements between matrices along the batch dimensions, 0 where repeated
 
@@ -68,17 +72,23 @@ Product make_product(const Matmul& op, In in, Out out, const Kept* kept) {
     p.batch.clear(), p.a.clear(), p.b.clear();
   }
   p.plan = plan_gemm(s, matrices, kept);
+#if PN_PAIR_PRODUCTS
+  if (s.a == DType::BFloat16 && s.b == s.a && s.c == s.a) p.pairs = plan_pairs(s, matrices);
+#endif
   return p;
 }
 
 size_t keeps(const Matmul& op, In in, Out out) noexcept {
+  if (out[0].size() == 0) return 0;
   const Kept kept{};
-  return out[0].size() == 0 ? 0 : gemm_keeps(make_product(op, in, out, &kept).plan);
+  const Product p = make_product(op, in, out, &kept);
+  return p.pairs ? 0 : gemm_keeps(p.plan);
 }
 
 size_t scratch(const Matmul& op, In in, Out out) noexcept {
   if (out[0].size() == 0) return 0;  // nothing to compute: plans are for products that exist
-  return gemm_scratch(make_product(op, in, out, nullptr).plan);
+  const Product p = make_product(op, in, out, nullptr);
+  return p.pairs ? pairs_scratch(*p.pairs) : gemm_scratch(p.plan);
 }
 
 void run(const Matmul& op, Context& ctx, In in, Out out) noexcept {
@@ -86,8 +96,14 @@ void run(const Matmul& op, Context& ctx, In in, Out out) noexcept {
   const Product p = make_product(op, in, out, ctx.kept());
   const Epilogue epilogue(ctx, out[0]);
   const auto operands = [&](int64_t i) { return p.at(i, in, out); };
-  if (!epilogue) return gemm(ctx, p.plan, operands, ctx.scratch());
-  gemm(ctx, p.plan, operands, ctx.scratch(), [&](int64_t i, const MatrixPart& part) {
+  const auto multiply = [&](auto done) {
+#if PN_PAIR_PRODUCTS
+    if (p.pairs) return gemm_pairs(ctx, *p.pairs, operands, ctx.scratch(), done);
+#endif
+    gemm(ctx, p.plan, operands, ctx.scratch(), done);
+  };
+  if (!epilogue) return multiply([](int64_t, const MatrixPart&) {});
+  multiply([&](int64_t i, const MatrixPart& part) {
     const int64_t row = i * (p.plan.swapped ? p.plan.shape.n : p.plan.shape.m);
     epilogue.run({row + part.i0, row + part.i1, part.j0, part.j1});
   });

@@ -139,6 +139,34 @@ void TileCursor::step_outer() {
   }
 }
 
+void load_block(const Passage& way, Block from, int64_t rows, int64_t cols, char* buffer,
+                char* raw) {
+  if (way.convert == nullptr) {
+    copy_block(way.size, {buffer, cols, 1}, from, rows, cols);
+  } else if (from.col == 1 && (rows == 1 || from.row == cols)) {
+    way.convert(buffer, from.data, rows * cols);
+  } else if (from.col == 1 && from.row != 0) {
+    const auto* row = static_cast<const char*>(from.data);
+    for (int64_t r = 0; r < rows; ++r)
+      way.convert(buffer + r * cols * way.tile_size, row + r * from.row * way.size, cols);
+  } else {
+    copy_block(way.size, {raw, cols, 1}, from, rows, cols);
+    way.convert(buffer, raw, rows * cols);
+  }
+}
+
+void store_block(const Passage& way, Block to, int64_t rows, int64_t cols, char* buffer,
+                 char* raw) {
+  if (way.convert == nullptr) {
+    copy_block(way.size, to, {buffer, cols, 1}, rows, cols);
+  } else if (to.col == 1 && (rows == 1 || to.row == cols)) {
+    way.convert(to.data, buffer, rows * cols);
+  } else {
+    way.convert(raw, buffer, rows * cols);
+    copy_block(way.size, to, {raw, cols, 1}, rows, cols);
+  }
+}
+
 // ---- elementwise --------------------------------------------------------------------------------
 
 namespace {
@@ -148,11 +176,9 @@ constexpr int64_t kShortRow = 128;             // elements
 constexpr int64_t kRawBytes = 2 * kTileBytes;  // elements of up to 8 bytes become ones of 4
 
 /// How one array reaches the loop.
-struct Feed {
+struct Feed : Passage {
   char* data;
-  int size, tile_size;  // bytes of an element, in memory and in the tile
-  Converter convert;    // null where the dtypes are one
-  bool direct;          // the loop works on the array's own memory
+  bool direct;  // the loop works on the array's own memory
 };
 
 struct Elementwise {
@@ -171,32 +197,6 @@ struct Buffers {
   alignas(64) char raw[kRawBytes];
   Held held[kTileArrays];
 };
-
-void load(const Feed& feed, Block from, int64_t rows, int64_t cols, char* buffer, char* raw) {
-  if (feed.convert == nullptr) {
-    copy_block(feed.size, {buffer, cols, 1}, from, rows, cols);
-  } else if (from.col == 1 && (rows == 1 || from.row == cols)) {
-    feed.convert(buffer, from.data, rows * cols);
-  } else if (from.col == 1 && from.row != 0) {
-    const auto* row = static_cast<const char*>(from.data);
-    for (int64_t r = 0; r < rows; ++r)
-      feed.convert(buffer + r * cols * feed.tile_size, row + r * from.row * feed.size, cols);
-  } else {
-    copy_block(feed.size, {raw, cols, 1}, from, rows, cols);
-    feed.convert(buffer, raw, rows * cols);
-  }
-}
-
-void flush(const Feed& feed, Block to, int64_t rows, int64_t cols, char* buffer, char* raw) {
-  if (feed.convert == nullptr) {
-    copy_block(feed.size, to, {buffer, cols, 1}, rows, cols);
-  } else if (to.col == 1 && (rows == 1 || to.row == cols)) {
-    feed.convert(to.data, buffer, rows * cols);
-  } else {
-    feed.convert(raw, buffer, rows * cols);
-    copy_block(feed.size, to, {raw, cols, 1}, rows, cols);
-  }
-}
 
 void run_task(const Elementwise& job, int64_t task) {
   const Nest& nest = job.tiling.nest;
@@ -219,7 +219,7 @@ void run_task(const Elementwise& job, int64_t task) {
       if (a == 0 || feed.direct) continue;
       if (held.offset == at.offset(a) && held.rows >= tile.rows && held.cols == tile.cols) continue;
       held = {at.offset(a), tile.rows, tile.cols};
-      load(feed, place(a), tile.rows, tile.cols, buffers.tile[a], buffers.raw);
+      load_block(feed, place(a), tile.rows, tile.cols, buffers.tile[a], buffers.raw);
     }
     Tile run = tile;
     if (job.flat) {
@@ -228,7 +228,7 @@ void run_task(const Elementwise& job, int64_t task) {
     }
     job.loop(run);
     if (!job.feeds[0].direct)
-      flush(job.feeds[0], place(0), tile.rows, tile.cols, buffers.tile[0], buffers.raw);
+      store_block(job.feeds[0], place(0), tile.rows, tile.cols, buffers.tile[0], buffers.raw);
   } while (at.next());
   if (job.past) simd::end_stores_past();
 }

@@ -87,6 +87,17 @@ struct Block {
 };
 void copy_block(int size, Block to, Block from, int64_t rows, int64_t cols);
 
+/// How the elements of an array lie in memory and in a buffer.
+struct Passage {
+  int size, tile_size;  // bytes of an element: in memory, in the buffer
+  Converter convert;    // the way taken, null where the dtypes are one
+};
+/// A block of memory to a buffer, where rows lie close, and back. `raw` has room for the block as
+/// it is in memory.
+void load_block(const Passage& way, Block from, int64_t rows, int64_t cols, char* buffer,
+                char* raw);
+void store_block(const Passage& way, Block to, int64_t rows, int64_t cols, char* buffer, char* raw);
+
 /// `to` <- `from`, broadcast and converted; they do not overlap.
 void copy_array(Context& ctx, const View& to, const View& from);
 

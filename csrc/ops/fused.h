@@ -28,8 +28,12 @@ struct Fused {
 int fusable(int row);
 /// Whether a step may read operand i of this dtype where `lanes` is computed in.
 bool fits_step(int row, int i, DType dtype, DType lanes);
-/// Whether chains can be computed in a dtype: it is that of its own arithmetic.
-constexpr bool is_lanes(DType dtype) { return !is_bool(dtype) && compute_dtype(dtype) == dtype; }
+/// Whether chains can be computed in a dtype: it is that of its own arithmetic, or a float of 16
+/// bits, whose steps compute in float32 and round.
+constexpr bool is_lanes(DType dtype) {
+  return dtype == DType::Float16 || dtype == DType::BFloat16 ||
+         (!is_bool(dtype) && compute_dtype(dtype) == dtype);
+}
 
 /// Whether a chain can run on parts of the result of an op of this row: products.
 bool leads(int row);

@@ -55,6 +55,8 @@ bool runs_avx512(const CpuFeatures& f) {
   return runs_avx2(f) && f.avx512f && f.avx512bw && f.avx512dq && f.avx512vl;
 }
 
+bool runs_avx512_bf16(const CpuFeatures& f) { return runs_avx512(f) && f.avx512_bf16; }
+
 struct Isa {
   std::string_view name;
   bool (*runs)(const CpuFeatures&);
@@ -63,6 +65,7 @@ struct Isa {
 
 // Best first. What a row asks for is what cmake/isa.cmake lets the compiler use.
 constexpr Isa kIsas[] = {
+    {"avx512_bf16", runs_avx512_bf16, false},
     {"avx512", runs_avx512, false},
     {"avx2", runs_avx2, false},
     {"wide512", runs_avx2, true},

@@ -32,6 +32,19 @@ inline Vec<int32_t> float_to_bfloat16_bits(Vec<float> v) {
   return select(mask_cast<int32_t>(v != v), quiet, rounded) & 0xffff;
 }
 
+/// sum + high half of a * that of b + low half * low half, rounded after each addition, in this
+/// order; the products are exact. AVX512_BF16 has an instruction for it, which takes numbers below
+/// the normal ones, given or made, as zero.
+inline Vec<float> dot_pairs(Vec<float> sum, Vec<int32_t> a, Vec<int32_t> b) {
+#if defined(__AVX512BF16__)
+  return Vec<float>(dot_raw_pairs(sum.raw, a.raw, b.raw));
+#else
+  const auto high = [](Vec<int32_t> pairs) { return bit_cast<float>(pairs & (-1 << 16)); };
+  const auto low = [](Vec<int32_t> pairs) { return bfloat16_bits_to_float(pairs); };
+  return fma(low(a), low(b), fma(high(a), high(b), sum));
+#endif
+}
+
 // ---- float16: by hand where the CPU has no conversion -------------------------------------------
 
 /// Shifts exponent and fraction into place; the product with 2^112 moves the bias and makes
@@ -109,6 +122,26 @@ inline void store_as(Float16* p, Vec<float> v, int n) {
   Float16 tail[Vec<float>::kCount];
   store_as(tail, v);
   std::memcpy(p, tail, static_cast<size_t>(n) * sizeof(Float16));
+}
+
+// ---- rounding in registers ----------------------------------------------------------------------
+
+/// v as memory of 16 bits would give it back.
+template <std::same_as<BFloat16> Half> inline Vec<float> rounded_to(Vec<float> v) {
+  const Vec<int32_t> bits = bit_cast<int32_t>(v);
+  const Vec<int32_t> rounded = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
+  return bit_cast<float>(select(mask_cast<int32_t>(v != v), quiet, rounded) & (-1 << 16));
+}
+template <std::same_as<Float16> Half> inline Vec<float> rounded_to(Vec<float> v) {
+#if defined(__F16C__) && PN_VEC_BYTES == 32
+  return Vec<float>(Vec<float>::R(
+      _mm256_cvtph_ps(_mm256_cvtps_ph(v.raw, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))));
+#elif defined(__AVX512F__)
+  return Vec<float>(Vec<float>::R(_mm512_maskz_cvtph_ps(
+      -1, _mm512_maskz_cvtps_ph(-1, v.raw, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))));
+#else
+  return float16_bits_to_float(float_to_float16_bits(v));
+#endif
 }
 
 // ---- one number ---------------------------------------------------------------------------------

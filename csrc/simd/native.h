@@ -27,7 +27,9 @@
 #endif
 
 // One inline namespace per ISA and width: objects built with different flags never share a symbol.
-#if defined(__AVX512F__)
+#if defined(__AVX512BF16__)
+#define PN_SIMD_ABI avx512_bf16
+#elif defined(__AVX512F__)
 #define PN_SIMD_ABI avx512
 #elif defined(__AVX2__) && PN_VEC_BYTES == 64
 #define PN_SIMD_ABI avx2_wide512
@@ -390,6 +392,14 @@ template <> struct Native<double, 16> : Portable<double, 16> {
   }
 };
 
+#endif
+
+// ---- products of bfloat16 pairs -----------------------------------------------------------------
+
+#if defined(__AVX512BF16__)
+inline Raw<float, 64> dot_raw_pairs(Raw<float, 64> sum, Raw<int32_t, 64> a, Raw<int32_t, 64> b) {
+  return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+}
 #endif
 
 // ---- stores past the caches ---------------------------------------------------------------------

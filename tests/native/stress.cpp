@@ -517,6 +517,11 @@ void machine() {
   const bool avx2 = std::count(isas.begin(), isas.end(), "avx2") == 1;
   check(pyneuro::isa_runs_here("wide512") == avx2, "wide512 runs where avx2 does");
   check(std::count(isas.begin(), isas.end(), "wide512") == 0, "but is not chosen");
+  const auto place = [&](const char* isa) { return std::find(isas.begin(), isas.end(), isa); };
+  const bool bf16 = pyneuro::cpu_features().avx512_bf16;
+  check(pyneuro::isa_runs_here("avx512_bf16") == (bf16 && pyneuro::isa_runs_here("avx512")),
+        "avx512_bf16 runs where avx512 does and the CPU has its dot products");
+  check(!bf16 || place("avx512_bf16") < place("avx512"), "and is preferred there");
   check(!pyneuro::isa_runs_here("sse9"), "an unknown name does not run");
   check(!pyneuro::cpu_name().empty(), "the processor has a name");
   check(pyneuro::usable_cores() >= 1, "there is a core");
