@@ -12,9 +12,9 @@ namespace {
 using namespace depthwise;
 
 constexpr int64_t kMostTasks = 64;
-constexpr int64_t kRun = 32;     // results along a line before the next channels
+constexpr int64_t kRun = 32;          // results along a line before the next channels
 constexpr int64_t kPieceOfSums = 16;  // the same, of windows of three taps
-constexpr int64_t kStrip = 128;  // channels of a task of dkernel
+constexpr int64_t kStrip = 128;       // channels of a task of dkernel
 
 /// One or two lines of g, one below the other, and the lines of x that the window's lines read for
 /// them: `rows` one below the other, those for the second line of g from the second row on.
@@ -124,6 +124,7 @@ template <class T, int kRows, int kLines>
     for (int tap = 0; tap < 3; ++tap) simd::store(sums[r] + tap * channels, sum[r][tap]);
 }
 
+/// The same for whole lines, channels [c, stop) of whole registers.
 template <class T, int kRows, int kLines>
 [[gnu::noinline]] void add_lines_of_three(const Pairs<T>& p, int64_t count, Three edges,
                                           T* const* sums, int64_t c, int64_t stop) {

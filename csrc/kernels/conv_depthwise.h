@@ -1,7 +1,7 @@
 // y and dx of a depthwise convolution, a line of results at a time. Padding is skipped rather than
 // copied (so an infinite weight above it gives no NaN), and some positions keep their sums in
-// registers. Windows of three taps side by side, the usual ones, read an element once for all
-// results it is a part of.
+// registers. Windows of three taps side by side, the usual ones, slide over a line, or over two
+// where both read whole windows, and read an element once for all results it is a part of.
 #pragma once
 
 #include "kernels/conv.h"
@@ -14,7 +14,7 @@ inline constexpr int64_t kMostRows = 64;       // lines of the window
 inline constexpr int64_t kTaskWork = 1 << 18;  // multiply-adds worth a task
 
 /// A line of the window that lies within the source: where its first tap reads and its weights.
-/// `packed`: the weights of blocks of channels, side by side; or null.
+/// `packed`: the weights as pack_three gives them; or null.
 template <class T> struct Row { const T *source, *weights, *packed; };
 
 /// One line of results along the last dimension.
@@ -105,8 +105,7 @@ template <class T, int kRows, int kLines, int kN>
   };
   const auto put = [&](int64_t i) __attribute__((always_inline)) {
     for (int l = 0; l < kLines; ++l)
-      for (int v = 0; v < kN; ++v)
-        simd::store(to[l] + i * apart + v * V::kCount, sum[l][0][v]);
+      for (int v = 0; v < kN; ++v) simd::store(to[l] + i * apart + v * V::kCount, sum[l][0][v]);
   };
   for (int l = 0; l < kLines; ++l)
     for (int v = 0; v < kN; ++v) sum[l][0][v] = sum[l][1][v] = sum[l][2][v] = start[v];
@@ -138,8 +137,9 @@ void pack_three(const T* weights, int64_t rows, int64_t channels, bool reversed,
       }
 }
 
-/// One or two whole lines of such windows, at least two results, channels [0, end) of whole registers; the
-/// second line lies `below` the first. Channels before results, so that memory is read as it lies.
+/// One or two whole lines of such windows, at least two results, channels [0, end) of whole
+/// registers; the second line lies `below` the first. Channels before results, so that memory is
+/// read as it lies.
 template <class T, int kRows, int kLines>
 [[gnu::noinline]] void lines_of_three(const Task<T>& t, int64_t count, Three edges, int64_t end,
                                       T* to) {
@@ -166,7 +166,7 @@ template <class T, int kRows, int kLines>
         alignas(64) T held[(kPiece + 1) * kN * V::kCount];
         T* const to_held[kLines] = {held};
         slide<T, kRows, kLines, kN>(x, t.from, weights, t.packed_block, start, n, own, to_held,
-                               kN * V::kCount);
+                                    kN * V::kCount);
         for (int64_t i = 0; i < n; ++i)
           for (int v = 0; v < kN; ++v)
             simd::store_past(out[0] + i * t.to + v * V::kCount,
@@ -381,8 +381,9 @@ template <class T> struct Products {
       }
       if (done == channels) continue;
       line_of_results(t, line, size, done, channels, out);
+      if (made == 1) continue;
       t.rows = below;
-      if (made == 2) line_of_results(t, line, size, done, channels, out + t.below);
+      line_of_results(t, line, size, done, channels, out + t.below);
     }
     return made;
   }
