@@ -1,8 +1,7 @@
 // Random draws. What element gets which bits is fixed by core/philox.h; here blocks of the stream
 // are drawn into the first-level cache and turned into numbers. Uniform draws and dropout have the
-// same bits on every ISA, as each step rounds once; normal draws are as exact as log and, in float64,
-// sin and cos
-// (simd/math.h).
+// same bits on every ISA, as each step rounds once; normal draws are as exact as log, sin and cos
+// (simd/math.h), in float32 with a sine and cosine of their own.
 #include <cmath>
 #include <cstring>
 
