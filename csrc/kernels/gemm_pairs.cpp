@@ -271,6 +271,13 @@ void multiply_panel(const PairsPlan& p, int64_t rows, int64_t cols, PairsTile ti
   }
 }
 
+/// What a task needs for itself, used again by the thread's next task; too much for a stack.
+struct alignas(64) TaskMemory {
+  int32_t a[kTaskStrips * kMaxPairs * kLanes], b[kMaxPairs * kPanel];
+  float sums[kTaskRows * kTaskCols];
+};
+thread_local TaskMemory task_memory;
+
 }  // namespace
 
 int64_t pairs_tasks(const PairsPlan& p) {
@@ -285,9 +292,9 @@ void pairs_compute(const PairsPlan& p, const GemmOperands& x, char* scratch, int
   const int64_t end = p.split_k ? first + 1 : p.blocks_k;
   const auto* all_a = reinterpret_cast<const int32_t*>(scratch);
   const auto* all_b = reinterpret_cast<const int32_t*>(scratch + p.a_bytes);
-  alignas(64) int32_t own_a[kTaskStrips * kMaxPairs * kLanes], own_b[kMaxPairs * kPanel];
-  alignas(64) float own_sums[kTaskRows * kTaskCols], bias[kTaskCols];
-  float* sums = own_sums;
+  int32_t *const own_a = task_memory.a, *const own_b = task_memory.b;
+  alignas(64) float bias[kTaskCols];
+  float* sums = task_memory.sums;
   if (p.split_k)
     sums = reinterpret_cast<float*>(scratch + p.a_bytes + p.b_bytes) +
            (first * s.m + part.i0) * padded_columns(s) + part.j0;
