@@ -10,30 +10,21 @@
 
 #include <utility>
 
-#include "kernels/gemm_micro.h"
+#include "kernels/gemm_blocks.h"
 #include "kernels/gemm_pack.h"
 
 namespace pyneuro {
 namespace {
 
-constexpr int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
-constexpr int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-constexpr int64_t pieces(int64_t n, int64_t of) { return (n + of - 1) / of; }
-constexpr int64_t round_up(int64_t n, int64_t to) { return pieces(n, to) * to; }
-constexpr int64_t even_piece(int64_t n, int64_t most, int64_t unit) {
-  return at_least(unit, round_up(pieces(n, at_least(1, pieces(n, most))), unit));
-}
-
 using Pairs = Vec<int32_t>;
 constexpr int kLanes = Pairs::kCount;
 constexpr int64_t kPanel = 2 * kLanes;
 
-constexpr int64_t kMaxBlockK = 512;  // gemm.cpp's: blocks decide the bits
-constexpr int64_t kMaxPairs = kMaxBlockK / 2;
-constexpr int64_t kTaskStrips = 12, kTaskRows = kTaskStrips * kMaxRows, kTaskCols = 256;
+constexpr int64_t kMaxPairs = kMaxBlockK / 2;  // as gemm_plan.cpp has it: blocks decide the bits
+constexpr int64_t kTaskStrips = 12, kTaskRows = kTaskStrips * kMaxRows;
 constexpr int64_t kTaskWork = 1 << 21;             // multiply-adds worth a task: some 20 us
 constexpr int64_t kMostTasks = 64, kFewTasks = 8;  // fewer leave threads idle
-constexpr int64_t kPackStrips = 16, kPackPanels = 8;
+constexpr int64_t kPackStrips = 16;
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 
 int64_t pairs_of_k(const GemmShape& s) { return pieces(s.k, 2); }

@@ -20,8 +20,8 @@ void expect_triple(const Signature& sig, Inputs in) {
     raise(ErrorKind::Shape, join(sig.name, ": query ", q, " and key ", k,
                                  " must agree in their first and last size"));
   if (k[0] != v[0] || k[1] != v[1] || k[2] != v[2])
-    raise(ErrorKind::Shape, join(sig.name, ": key ", k, " and value ", v,
-                                 " must agree in all but their last size"));
+    raise(ErrorKind::Shape,
+          join(sig.name, ": key ", k, " and value ", v, " must agree in all but their last size"));
   if (k[2] == 0 || q[2] % k[2] != 0)
     raise(ErrorKind::Shape, join(sig.name, ": query ", q, " has ", q[2],
                                  " heads, which must be a multiple of the ", k[2], " of key"));
