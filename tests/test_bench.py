@@ -126,7 +126,8 @@ def test_the_report_has_every_row_and_aim(folder: Path, results: Results) -> Non
         )
     aims = report.partition("## Aims")[2].partition("\n## ")[0]
     for aim in (
-        "products of dense layers", "products in bfloat16", "products of random sizes",
+        "products of dense layers", "products of dense layers with kept weights",
+        "products in bfloat16", "products of random sizes",
         "VGG16's convolutions", "depthwise", "random convolutions", "VGG16, inference",
         "VGG16, training step", "ResNet50", "MobileNet", "LSTM", "GPT", "chain of six ops",
         "softmax, layer norm, gelu", "Adam", "error of VGG16's convolutions",

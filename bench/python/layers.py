@@ -218,6 +218,37 @@ def half_row(torch: ModuleType, n: int) -> Row:
     return row
 
 
+def dense_row(torch: ModuleType, rows: int, inputs: int, units: int, compiled: bool) -> Row:
+    """A dense layer with relu whose weights stay: as in `predict`, pyneuro's is replayed."""
+    x, kernel = random(rows, inputs).values, random(inputs, units, scale=0.1).values
+    bias = random(units).values
+    weights = pyneuro.Variable(kernel), pyneuro.Variable(bias)
+
+    def ours(x: Any) -> Any:
+        return ops.relu(ops.matmul(x, weights[0], bias=weights[1]))
+
+    linear = torch.nn.Linear(inputs, units)
+    linear.load_state_dict({"weight": torch.from_numpy(kernel.T), "bias": torch.from_numpy(bias)})
+    theirs = torch.nn.Sequential(linear, torch.nn.ReLU()).eval()
+    sides = {"pyneuro": (pyneuro.capture(ours), ops.convert_to_tensor(x))}
+    sides["torch"] = theirs, torch.from_numpy(x)
+    if compiled:
+        torch._inductor.config.freezing = True  # packs weights; only where they stay
+        sides["torch compiled"] = torch.compile(theirs), torch.from_numpy(x)
+    row = Row(
+        f"dense, {rows} x {inputs} to {units}, weights unchanged", [], 1e-5,
+        2.0 * rows * inputs * units, "GFLOP/s", "dense, weights unchanged",
+    )  # fmt: skip
+    for label, (f, given) in sides.items():
+        call = f if label == "pyneuro" else torch.inference_mode()(f)
+
+        def result(call: Any = call, given: Any = given) -> list[Any]:
+            return [np.asarray(call(given)) for _ in range(3)]
+
+        row.sides.append(Side(label, "f(x)", {"f": call, "x": given}, result))
+    return row
+
+
 def adam_row(torch: ModuleType, elements: int, tensors: int) -> Row:
     """A step of Adam over weights of many sizes; as in `fit`, pyneuro's is replayed."""
     draw = np.random.default_rng(5)
@@ -277,6 +308,10 @@ def rows_of(torch: ModuleType, options: argparse.Namespace) -> Iterator[Row]:
     for n in (16, 24) if options.reduced else sizes:
         if options.rows in f"matmul bfloat16, {n} cubed":
             yield half_row(torch, n)
+    dense = ((32, 784, 512), (32, 784, 128), (8, 1024, 1024), (32, 1024, 4096), (64, 4096, 1000))
+    for shape in ((3, 8, 5),) if options.reduced else dense:
+        if options.rows in "dense, {} x {} to {}, weights unchanged".format(*shape):
+            yield dense_row(torch, *shape, options.compile)
     if options.rows in "Adam, 160 tensors":
         yield adam_row(torch, *((10_000, 16) if options.reduced else (25_000_000, 160)))
 

@@ -170,6 +170,8 @@ def product_aims(results: Results) -> Iterator[Reached]:
     cubes = "^matmul, (256|512|1024|2048) x \\1 by \\1 x \\1$"
     yield from least(results, "products, 256 to 2048 cubed", 1.1, "ops", cubes)
     yield from least(results, "products of dense layers, 32 rows", 1.4, "ops", "^matmul, 32 x ")
+    kept = "dense, weights unchanged"
+    yield from of_group(results, "products of dense layers with kept weights", 1.4, kept, "least")
     shares = [
         (row["share"], row["name"])
         for row in results.files.get("native", {}).get("rows", ())
