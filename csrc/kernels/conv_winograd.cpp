@@ -46,8 +46,8 @@ struct Sizes {
   size_t shared, slot, slot_bytes, total;  // where U or V and the slots begin, after the zeros
 };
 
-/// The tiles of `batch` pictures of results. The batch has no say in their size, as it must change
-/// no bit.
+/// The tiles of `batch` pictures of results: small ones where these take no more products (of few
+/// channels they cost more than they save). The batch has no say, as it must change no bit.
 Tiles choose_tiles(const ConvProblem& p, int64_t batch) {
   const auto& results = p.step == ConvStep::InputGrad ? p.in : p.out;
   const auto cut = [&](int64_t side, int64_t n) {
@@ -323,7 +323,7 @@ size_t scratch(const ConvProblem& p) {
 }
 
 /// All of U. With few tiles to each number of it making it takes longer than reading it; with many
-/// neither matters, and it has four times the kernel's bytes.
+/// neither matters, and it has up to four times the kernel's bytes.
 size_t keeps(const ConvProblem& p) {
   if (p.step == ConvStep::KernelGrad) return 0;
   const Sizes s = make_sizes(p);
