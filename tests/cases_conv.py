@@ -189,6 +189,13 @@ GEOMETRIES = (
     Geometry((2, 13, 10, 11), (3, 3), 19, padding=(0, 2, 1, 2), bias=True),
     Geometry((3, 8, 7, 9), (3, 3), 70, padding=(1, 1, 1, 1), bias=True),
     Geometry((3, 8, 9, 161), (3, 3), 189, padding=(1, 1, 0, 1)),
+    # tiles of 2 x 2, of y and dx or of one: by tiles; by filters; lines of two pixels
+    Geometry((3, 6, 6, 19), (3, 3), 21, padding=(1, 1, 1, 1), bias=True),
+    Geometry((1, 6, 5, 37), (3, 3), 70, padding=(1, 1, 1, 1), bias=True),
+    Geometry((3, 5, 5, 131), (3, 3), 139, padding=(0, 2, 2, 0)),
+    Geometry((2, 4, 3, 18), (3, 3), 17, padding=(2, 2, 2, 2)),
+    Geometry((1, 8, 8, 17), (3, 3), 33, bias=True),
+    Geometry((1, 2, 17, 16), (3, 3), 35, padding=(1, 1, 1, 1)),
     # few channels: dx from one wide product
     Geometry((2, 9, 8, 3), (3, 4), 17, (2, 1), (1, 2), (1, 2, 0, 3)),
     Geometry((3, 6, 7, 10), (3, 3), 40, (1, 2), padding=(1, 1, 1, 1), groups=2),

@@ -1,8 +1,9 @@
 // y and dx of 3 x 3 convolutions by Winograd's algorithm (conv_winograd.h). dx is the convolution
 // of g with the kernel turned by half a turn, channels and filters exchanged.
 //
-// V is the transformed source [36, tiles, channels], U the transformed kernel, in panels that the
-// micro-kernel reads in full registers, M = V U for each of the 36. Two ways to go:
+// Tiles have 4 x 4 results, or 2 x 2 where that takes no more products, as at 5 x 5 and 6 x 6.
+// V is the transformed source [36 or 16, tiles, channels], U the transformed kernel, in panels that
+// the micro-kernel reads in full registers, M = V U for each of the 36 or 16. Two ways to go:
 //
 //   by tiles    U is made once; a task takes a block of tiles from source to results.
 //   by filters  For kernels whose U would not stay in a cache: V is made first (of some tiles at a
@@ -22,8 +23,10 @@ constexpr int64_t kPanel = kWinogradPanel;
 constexpr int64_t kKernelRows = 32;  // of the kernel's channels, transformed at a time
 constexpr int64_t kMostKernel = int64_t{10} << 20;  // bytes of U that stay in a cache
 constexpr int64_t kMostSource = int64_t{8} << 20;   // bytes of V at a time
-constexpr int64_t kMostKept = 32;                   // tiles, for which U is kept
+constexpr int64_t kMostKept = 512;                  // results of tiles, for which U is kept
 constexpr int64_t kFewestChannels = 8;              // and filters
+constexpr int64_t kFewestSmall = 16;                // the same for tiles of 2 x 2
+constexpr int64_t kFewestResults = 16;              // of a picture, for y and dx
 constexpr int64_t kFewestSummed = 12;               // tiles, for dkernel
 constexpr int64_t kFewTiles = 64;                   // give few tasks
 constexpr int64_t kSlices = 4;                      // of filters, that give enough
@@ -37,11 +40,24 @@ struct Sizes {
   int64_t height, width, low[2];
   int64_t block, slice;            // tiles, filters at a time
   int64_t v_row, m_row;            // elements
-  int64_t v_size, u_size, m_size;  // of one of the 36
+  int64_t v_size, u_size, m_size;  // of one of the products
   Tiles tiles;
   int64_t slots;
   size_t shared, slot, slot_bytes, total;  // where U or V and the slots begin, after the zeros
 };
+
+/// The tiles of `batch` pictures of results: small ones where these take no more products (of few
+/// channels they cost more than they save). The batch has no say, as it must change no bit.
+Tiles choose_tiles(const ConvProblem& p, int64_t batch) {
+  const auto& results = p.step == ConvStep::InputGrad ? p.in : p.out;
+  const auto cut = [&](int64_t side, int64_t n) {
+    return make_tiles(side, n, results[1], results[2]);
+  };
+  const Tiles large = cut(FourByFour::kSide, 1), small = cut(TwoByTwo::kSide, 1);
+  const bool fewer = small.products() * small.count <= large.products() * large.count &&
+                     smaller(p.channels, p.filters) >= kFewestSmall;
+  return cut(fewer ? small.side : large.side, batch);
+}
 
 Sizes make_sizes(const ConvProblem& p) {
   Sizes s{};
@@ -51,13 +67,14 @@ Sizes make_sizes(const ConvProblem& p) {
   const auto& to = s.backward ? p.in : p.out;
   s.height = to[1], s.width = to[2];
   for (int d = 0; d < 2; ++d) s.low[d] = s.backward ? 2 - p.low[d + 1] : p.low[d + 1];
-  s.tiles = make_tiles(p.batch, s.height, s.width);
+  s.tiles = choose_tiles(p, p.batch);
+  const int64_t products = s.tiles.products();
   const int64_t size = sizeof(float), width = round_up(s.filters, kPanel);
   const bool few = s.tiles.count <= kFewTiles && s.filters >= kSlices * kPanel;
-  s.by_filters = few || kProducts * width * s.channels * size > kMostKernel;
+  s.by_filters = few || products * width * s.channels * size > kMostKernel;
   s.v_row = odd_lines(s.channels);
   if (s.by_filters) {
-    const int64_t most = kMostSource / (kProducts * s.v_row * size);
+    const int64_t most = kMostSource / (products * s.v_row * size);
     s.block = balanced(s.tiles.count, larger(kFewTiles, most), 1);
     s.slice = s.filters >= 4 * kSlices * kPanel ? 2 * kPanel : kPanel;
   } else {
@@ -67,10 +84,10 @@ Sizes make_sizes(const ConvProblem& p) {
   s.m_row = odd_lines(s.slice);
   s.v_size = odd_lines(s.block * s.v_row), s.m_size = odd_lines(s.block * s.m_row);
   s.u_size = odd_lines(s.slice * s.channels);
-  const size_t v = float_bytes(kProducts * s.v_size), u = float_bytes(kProducts * s.u_size);
+  const size_t v = float_bytes(products * s.v_size), u = float_bytes(products * s.u_size);
   s.shared = float_bytes(s.channels);
   s.slot = s.shared + (s.by_filters ? v : u);
-  s.slot_bytes = (s.by_filters ? u : v) + float_bytes(kProducts * s.m_size);
+  s.slot_bytes = (s.by_filters ? u : v) + float_bytes(products * s.m_size);
   s.slots = smaller(kMostSlots, larger(4, kSlotBytes / static_cast<int64_t>(s.slot_bytes)));
   s.slots = smaller(s.slots,
                     s.by_filters ? ceil_div(s.filters, s.slice) : ceil_div(s.tiles.count, s.block));
@@ -78,8 +95,9 @@ Sizes make_sizes(const ConvProblem& p) {
   return s;
 }
 
-/// A part of U = G g G^T as [36, panels, channels, kPanel]: the panel of filters from j on,
+/// A part of U = G g G^T as [products, panels, channels, kPanel]: the panel of filters from j on,
 /// channels [begin, end).
+template <class Tile>
 void transform_kernel(const ConvProblem& p, const Sizes& s, const float* kernel, int64_t j,
                       int64_t begin, int64_t end, float* u) {
   alignas(64) float taps[9][kKernelRows * kPanel];
@@ -95,23 +113,26 @@ void transform_kernel(const ConvProblem& p, const Sizes& s, const float* kernel,
   const int64_t live = round_up(width, kLanes);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = r * kPanel; i < r * kPanel + live; i += kLanes)
-      transform<KernelLine>([&](int a, int b) { return simd::load(&taps[3 * a + b][i]); },
-                            [&](int a, int b, Vec<float> value) {
-                              simd::store(u + (6 * a + b) * s.u_size + i, value);
-                            });
+      transform<typename Tile::Kernel>(
+          [&](int a, int b) { return simd::load(&taps[3 * a + b][i]); },
+          [&](int a, int b, Vec<float> value) {
+            simd::store(u + (Tile::kReach * a + b) * s.u_size + i, value);
+          });
 }
 
-/// V of one tile: `v` is its row in the first of the 36.
+/// V of one tile: `v` is its row in the first product.
+template <class Tile>
 void transform_source(const Sizes& s, const Pictures& source, int64_t tile, const float* zeros,
                       float* v) {
-  const float* at[6][6];
+  const float* at[Tile::kReach][Tile::kReach];
   find_pixels(source, s.tiles.image(tile), s.tiles.top(tile) - s.low[0],
               s.tiles.left(tile) - s.low[1], zeros, at);
   for_channels(s.channels, [&](int64_t c, auto lanes) {
-    transform<SourceLine>([&](int i, int j) { return load_lanes(at[i][j] + c, lanes); },
-                          [&](int i, int j, Vec<float> value) {
-                            simd::store(v + (6 * i + j) * s.v_size + c, value);
-                          });
+    transform<typename Tile::Source>([&](int i, int j) { return load_lanes(at[i][j] + c, lanes); },
+                                     [&](int i, int j, Vec<float> value) {
+                                       simd::store(v + (Tile::kReach * i + j) * s.v_size + c,
+                                                   value);
+                                     });
   });
 }
 
@@ -124,7 +145,7 @@ void multiply(const Sizes& s, int64_t tiles, int64_t filters, const float* v, co
   tile.a_row = s.v_row, tile.a_k = 1;
   tile.b_k = kPanel;
   tile.c_row = s.m_row;
-  for (int64_t product = 0; product < kProducts; ++product)
+  for (int64_t product = 0; product < s.tiles.products(); ++product)
     for (int64_t j = 0; j < filters; j += kPanel)
       for (int64_t k = 0; k < s.channels; k += depth) {
         tile.k = smaller(depth, s.channels - k);
@@ -140,20 +161,22 @@ void multiply(const Sizes& s, int64_t tiles, int64_t filters, const float* v, co
       }
 }
 
-/// The results of one tile for the filters [j, j + count); `m` is its row in the first of the 36.
+/// The results of one tile for the filters [j, j + count); `m` is its row in the first product.
+template <class Tile>
 void transform_results(const Sizes& s, int64_t tile, int64_t j, int64_t count, const float* m,
                        const float* bias, float* to) {
   const int64_t top = s.tiles.top(tile), left = s.tiles.left(tile);
-  const int64_t rows = smaller(kSide, s.height - top), cols = smaller(kSide, s.width - left);
+  const int64_t rows = smaller(Tile::kSide, s.height - top),
+                cols = smaller(Tile::kSide, s.width - left);
   to += ((s.tiles.image(tile) * s.height + top) * s.width + left) * s.filters + j;
   for_channels(count, [&](int64_t c, auto lanes) {
     const Vec<float> start = bias != nullptr ? load_lanes(bias + j + c, lanes) : Vec<float>(0.0f);
-    transform<ResultLine>([&](int a, int b) { return simd::load(m + (6 * a + b) * s.m_size + c); },
-                          [&](int a, int b, Vec<float> value) {
-                            if (a < rows && b < cols)
-                              store_lanes(to + (a * s.width + b) * s.filters + c, value + start,
-                                          lanes);
-                          });
+    transform<typename Tile::Result>(
+        [&](int a, int b) { return simd::load(m + (Tile::kReach * a + b) * s.m_size + c); },
+        [&](int a, int b, Vec<float> value) {
+          if (a < rows && b < cols)
+            store_lanes(to + (a * s.width + b) * s.filters + c, value + start, lanes);
+        });
   });
 }
 
@@ -163,8 +186,8 @@ void follow(const Sizes& s, const Epilogue& epilogue, int64_t tile, int64_t coun
   for (const int64_t end = tile + count; epilogue && tile < end;) {
     const int64_t next = smaller(end, (tile / s.tiles.across + 1) * s.tiles.across);
     const int64_t top = s.tiles.top(tile), left = s.tiles.left(tile);
-    const int64_t width = smaller(s.width, s.tiles.left(next - 1) + kSide) - left;
-    for (int64_t row = top; row < smaller(s.height, top + kSide); ++row) {
+    const int64_t width = smaller(s.width, s.tiles.left(next - 1) + s.tiles.side) - left;
+    for (int64_t row = top; row < smaller(s.height, top + s.tiles.side); ++row) {
       const int64_t pixel = (s.tiles.image(tile) * s.height + row) * s.width + left;
       epilogue.run({pixel, pixel + width, j0, j1});
     }
@@ -186,7 +209,7 @@ struct Work {
   /// Where U of a slice of filters lies, unless something is kept: there.
   float* u(int64_t slice, float* otherwise) const {
     if (kept == nullptr) return otherwise;
-    return static_cast<float*>(kept->data) + slice * kProducts * s.u_size;
+    return static_cast<float*>(kept->data) + slice * s.tiles.products() * s.u_size;
   }
   bool transforms() const { return kept == nullptr || kept->stale; }
   float* slot(int64_t i) const {
@@ -194,52 +217,52 @@ struct Work {
   }
 };
 
-void run_by_tiles(Context& ctx, const Work& w) {
+template <class Tile> void run_by_tiles(Context& ctx, const Work& w) {
   const Sizes& s = w.s;
   const int64_t parts = ceil_div(s.channels, kKernelRows);
   float* const u = w.u(0, w.shared);
   const int64_t transforms = w.transforms() ? ceil_div(s.filters, kPanel) * parts : 0;
   ctx.parallel_for(transforms, [&](int64_t task) {
     const int64_t j = task / parts * kPanel, begin = task % parts * kKernelRows;
-    transform_kernel(w.p, s, w.kernel, j, begin, smaller(s.channels, begin + kKernelRows),
-                     u + j * s.channels + begin * kPanel);
+    transform_kernel<Tile>(w.p, s, w.kernel, j, begin, smaller(s.channels, begin + kKernelRows),
+                           u + j * s.channels + begin * kPanel);
   });
   Counter blocks(ceil_div(s.tiles.count, s.block));
   ctx.parallel_for(s.slots, [&](int64_t slot) {
-    float *const v = w.slot(slot), *const m = v + kProducts * s.v_size;
+    float *const v = w.slot(slot), *const m = v + s.tiles.products() * s.v_size;
     for (int64_t block; blocks.next(block);) {
       const int64_t first = block * s.block, tiles = smaller(s.block, s.tiles.count - first);
       for (int64_t t = 0; t < tiles; ++t)
-        transform_source(s, w.source, first + t, w.zeros, v + t * s.v_row);
+        transform_source<Tile>(s, w.source, first + t, w.zeros, v + t * s.v_row);
       multiply(s, tiles, s.filters, v, u, m);
       for (int64_t t = 0; t < tiles; ++t)
-        transform_results(s, first + t, 0, s.filters, m + t * s.m_row, w.bias, w.to);
+        transform_results<Tile>(s, first + t, 0, s.filters, m + t * s.m_row, w.bias, w.to);
       follow(s, w.epilogue, first, tiles, 0, s.filters);
     }
   });
 }
 
-void run_by_filters(Context& ctx, const Work& w) {
+template <class Tile> void run_by_filters(Context& ctx, const Work& w) {
   const Sizes& s = w.s;
   for (int64_t first = 0; first < s.tiles.count; first += s.block) {
     const int64_t tiles = smaller(s.block, s.tiles.count - first);
     ctx.parallel_for(tiles, [&](int64_t t) {
-      transform_source(s, w.source, first + t, w.zeros, w.shared + t * s.v_row);
+      transform_source<Tile>(s, w.source, first + t, w.zeros, w.shared + t * s.v_row);
     });
     Counter slices(ceil_div(s.filters, s.slice));
     const bool transforms = w.transforms() && (w.kept == nullptr || first == 0);
     ctx.parallel_for(s.slots, [&](int64_t slot) {
-      float *const own = w.slot(slot), *const m = own + kProducts * s.u_size;
+      float *const own = w.slot(slot), *const m = own + s.tiles.products() * s.u_size;
       for (int64_t slice; slices.next(slice);) {
         const int64_t j = slice * s.slice, filters = smaller(s.slice, s.filters - j);
         float* const u = w.u(slice, own);
         for (int64_t i = 0; transforms && i < filters; i += kPanel)
           for (int64_t c = 0; c < s.channels; c += kKernelRows)
-            transform_kernel(w.p, s, w.kernel, j + i, c, smaller(s.channels, c + kKernelRows),
-                             u + i * s.channels + c * kPanel);
+            transform_kernel<Tile>(w.p, s, w.kernel, j + i, c, smaller(s.channels, c + kKernelRows),
+                                   u + i * s.channels + c * kPanel);
         multiply(s, tiles, filters, w.shared, u, m);
         for (int64_t t = 0; t < tiles; ++t)
-          transform_results(s, first + t, j, filters, m + t * s.m_row, w.bias, w.to);
+          transform_results<Tile>(s, first + t, j, filters, m + t * s.m_row, w.bias, w.to);
         follow(s, w.epilogue, first, tiles, j, j + filters);
       }
     });
@@ -262,10 +285,10 @@ void run_products(Context& ctx, const ConvProblem& p, const ConvOperands& x) {
                   scratch + s.slot,
                   x.epilogue,
                   x.kept};
-  if (s.by_filters)
-    run_by_filters(ctx, work);
+  if (s.tiles.side == TwoByTwo::kSide)
+    s.by_filters ? run_by_filters<TwoByTwo>(ctx, work) : run_by_tiles<TwoByTwo>(ctx, work);
   else
-    run_by_tiles(ctx, work);
+    s.by_filters ? run_by_filters<FourByFour>(ctx, work) : run_by_tiles<FourByFour>(ctx, work);
 }
 
 // ---- the entry ----------------------------------------------------------------------------------
@@ -279,15 +302,20 @@ bool applies(const ConvProblem& p) {
     const int64_t high = p.out[d] + 2 - p.in[d] - p.low[d];
     if (p.low[d] < 0 || p.low[d] > 2 || high < 0 || high > 2) return false;
   }
-  // The rest is where it is faster than implicit, as measured. For y and dx the batch has no say,
-  // as it must change no bit.
+  // The rest is where it is faster than implicit, as measured: at least so many of the results of
+  // its tiles must be needed. For y and dx the batch has no say, as it must change no bit.
+  if (p.channels < kFewestChannels || p.filters < kFewestChannels) return false;
+  if (p.step == ConvStep::KernelGrad) {
+    const Tiles tiles = make_tiles(FourByFour::kSide, p.batch, p.out[1], p.out[2]);
+    const bool filled = 2 * p.batch * p.out[1] * p.out[2] >= tiles.results();
+    return filled && tiles.count >= kFewestSummed;
+  }
   const auto& results = p.step == ConvStep::InputGrad ? p.in : p.out;
   const int64_t pixels = results[1] * results[2];
-  const Tiles image = make_tiles(1, results[1], results[2]);
-  const bool filled = 2 * pixels >= image.count * kSide * kSide;
-  const bool enough = p.step == ConvStep::KernelGrad ? p.batch * image.count >= kFewestSummed
-                                                     : pixels >= kSide * kSide;
-  return filled && enough && p.channels >= kFewestChannels && p.filters >= kFewestChannels;
+  const Tiles tiles = choose_tiles(p, 1);
+  const bool filled = tiles.side == TwoByTwo::kSide ? 3 * pixels >= 2 * tiles.results()
+                                                    : 2 * pixels >= tiles.results();
+  return filled && pixels >= kFewestResults;
 }
 
 size_t scratch(const ConvProblem& p) {
@@ -295,12 +323,12 @@ size_t scratch(const ConvProblem& p) {
 }
 
 /// All of U. With few tiles to each number of it making it takes longer than reading it; with many
-/// neither matters, and it has four times the kernel's bytes.
+/// neither matters, and it has up to four times the kernel's bytes.
 size_t keeps(const ConvProblem& p) {
   if (p.step == ConvStep::KernelGrad) return 0;
   const Sizes s = make_sizes(p);
-  if (s.tiles.count > kMostKept) return 0;
-  return float_bytes(ceil_div(s.filters, s.slice) * kProducts * s.u_size);
+  if (s.tiles.results() > kMostKept) return 0;
+  return float_bytes(ceil_div(s.filters, s.slice) * s.tiles.products() * s.u_size);
 }
 
 void run(Context& ctx, const ConvProblem& p, const ConvOperands& x) {

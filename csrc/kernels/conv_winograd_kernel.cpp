@@ -13,6 +13,8 @@
 namespace pyneuro {
 namespace {
 
+using Tile = FourByFour;
+constexpr int64_t kProducts = Tile::kReach * Tile::kReach;
 constexpr int64_t kLanes = Vec<float>::kCount;
 constexpr int64_t kPanel = kWinogradPanel;
 constexpr int64_t kChunkBytes = int64_t{4} << 20;   // of V and W, in chunks
@@ -37,7 +39,7 @@ struct Sizes {
 Sizes make_sizes(const ConvProblem& p) {
   Sizes s{};
   const int64_t size = sizeof(float), width = round_up(p.filters, kPanel);
-  s.tiles = make_tiles(p.batch, p.out[1], p.out[2]);
+  s.tiles = make_tiles(Tile::kSide, p.batch, p.out[1], p.out[2]);
   s.v_row = odd_lines(p.channels);
   const int64_t tile_bytes = kProducts * (s.v_row + width) * size;
   s.in_slices = kProducts * p.channels * width * size > kMostSums &&
@@ -73,22 +75,23 @@ Part part_of(const ConvProblem& p, const Sizes& s, int64_t i) {
 void transform_tile(const ConvProblem& p, const Sizes& s, const Pictures& x, const Pictures& g,
                     int64_t tile, int64_t t, const float* zeros, float* v, float* w) {
   const int64_t image = s.tiles.image(tile), top = s.tiles.top(tile), left = s.tiles.left(tile);
-  const float* source[6][6];
+  const float* source[Tile::kReach][Tile::kReach];
   find_pixels(x, image, top - p.low[1], left - p.low[2], zeros, source);
   v += t * s.v_row;
   for_channels(p.channels, [&](int64_t c, auto lanes) {
-    transform<SourceLine>([&](int i, int j) { return load_lanes(source[i][j] + c, lanes); },
-                          [&](int i, int j, Vec<float> value) {
-                            simd::store(v + (6 * i + j) * s.v_size + c, value);
-                          });
+    transform<Tile::Source>([&](int i, int j) { return load_lanes(source[i][j] + c, lanes); },
+                            [&](int i, int j, Vec<float> value) {
+                              simd::store(v + (Tile::kReach * i + j) * s.v_size + c, value);
+                            });
   });
-  const float* grads[4][4];
+  const float* grads[Tile::kSide][Tile::kSide];
   find_pixels(g, image, top, left, zeros, grads);
   for_channels(p.filters, [&](int64_t c, auto lanes) {
     float* const to = w + (c / kPanel * s.chunk + t) * kPanel + c % kPanel;
-    transform<ResultGradLine>(
-        [&](int i, int j) { return load_lanes(grads[i][j] + c, lanes); },
-        [&](int i, int j, Vec<float> value) { simd::store(to + (6 * i + j) * s.w_size, value); });
+    transform<Tile::ResultGrad>([&](int i, int j) { return load_lanes(grads[i][j] + c, lanes); },
+                                [&](int i, int j, Vec<float> value) {
+                                  simd::store(to + (Tile::kReach * i + j) * s.w_size, value);
+                                });
   });
 }
 
@@ -122,8 +125,8 @@ void transform_sums(const ConvProblem& p, const Sizes& s, const Part& part, cons
   for (int64_t r = 0; r < part.rows; ++r, sums += s.sum_row) {
     float* const row = to + (part.row + r) * p.filters + part.col;
     for_channels(part.cols, [&](int64_t j, auto lanes) {
-      transform<KernelGradLine>(
-          [&](int a, int b) { return simd::load(sums + (6 * a + b) * s.sum_size + j); },
+      transform<Tile::KernelGrad>(
+          [&](int a, int b) { return simd::load(sums + (Tile::kReach * a + b) * s.sum_size + j); },
           [&](int a, int b, Vec<float> value) {
             store_lanes(row + (3 * a + b) * p.channels * p.filters + j, value, lanes);
           });

@@ -227,6 +227,7 @@ CONVOLUTIONS = {
     "images": ((4, 5, 5, 6), (5, 5, 6, 7), {}),
     "winograd": ((2, 13, 10, 9), (3, 3, 9, 20), {"padding": "same"}),
     "winograd, few tiles": ((1, 8, 8, 40), (3, 3, 40, 150), {"padding": "same"}),
+    "winograd, small pictures": ((3, 6, 5, 17), (3, 3, 17, 20), {"padding": "same"}),
     "winograd, many channels": ((3, 9, 9, 290), (3, 3, 290, 300), {"padding": "valid"}),
     "strides": ((3, 12, 9, 5), (3, 3, 5, 40), {"strides": 2}),
     "groups": ((3, 12, 9, 6), (3, 3, 2, 9), {"dilation_rate": 2}),

@@ -30,6 +30,8 @@ def dense(x: keras.Tensor, w: keras.Variable) -> keras.Tensor:
 CASES = [
     pytest.param(conv, (1, 8, 8, 16), (3, 3, 16, 24), id="convolution"),
     pytest.param(conv, (1, 8, 8, 40), (3, 3, 40, 160), id="convolution by filters"),
+    pytest.param(conv, (3, 6, 5, 17), (3, 3, 17, 21), id="convolution of small pictures"),
+    pytest.param(conv, (1, 5, 5, 16), (3, 3, 16, 70), id="convolution of one by filters"),
     pytest.param(conv, (2, 7, 6, 9), (3, 3, 9, 67), id="convolution of odd sizes"),
     pytest.param(conv, (1, 5, 7, 33), (1, 1, 33, 50), id="convolution of single pixels"),
     pytest.param(matmul, (5, 30), (30, 41), id="product"),
