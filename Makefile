@@ -12,6 +12,8 @@ isas_x86_64 := generic;avx2;avx512;avx512_bf16;wide512
 isas := $(isas_$(shell uname -m))
 # What all of bench/python's scripts are told; for fewer threads: PYNEURO_NUM_THREADS=2 make bench.
 bench_options ?= --malloc tuned --rounds 7
+# Compiled networks take PyTorch minutes each; `make bench bench_compile=` leaves them out.
+bench_compile ?= --compile
 native_sources := $(shell find csrc cmake -type f) CMakeLists.txt pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -40,7 +42,7 @@ bench: $(venv)/with-test build/bench/pyneuro_bench
 	$(run_bench); measure ops && measure training --compile && \
 	  measure together && measure memory --malloc stock
 	@if $(bin)/python -c 'import torch' 2>/dev/null; then \
-	  $(run_bench); measure layers --compile && measure networks --compile && \
+	  $(run_bench); measure layers --compile && measure networks $(bench_compile) && \
 	  measure accuracy && measure sweep --rounds 3 && measure conv_sweep --rounds 3; \
 	else \
 	  echo "no layers and no networks: PyTorch is missing; to install it: $(bin)/pip install torch"; \
