@@ -91,6 +91,7 @@ void Executor::find_kept(const Step& step, Ready& ready) {
   const int buffer = step.inputs[1].buffer;
   const Buffer& input = program_.buffers[size_t(buffer)];
   if (input.kind != BufferKind::State && input.kind != BufferKind::Constant) return;
+  if (input.held.storage()->borrowed()) return;  // its owner may write without our knowing
   const size_t bytes = ready.kernel->keeps(ready.op, in, ready.out(views_.data()));
   if (bytes == 0 || writes(buffer)) return;
   ready.kept = int(kept_.size());
