@@ -9,7 +9,7 @@ import pytest
 from pyneuro import device, ops
 from pyneuro.tensor import apply
 
-# avx512_bf16 would be among them by its manual; no such CPU has run this.
+# avx512_bf16 would be among them as its manual is understood; no such CPU has run this.
 ISAS = [isa for isa in device.kernel_isas() if isa != "avx512_bf16"]
 
 # (m, n, k): tiles and strips with rests, odd k, k in blocks or cut among tasks, one row or column.

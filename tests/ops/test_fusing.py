@@ -19,6 +19,18 @@ HALVES = ("bfloat16", "float16")
 FLOATS = ("float32", *HALVES)
 
 
+def check_state(step: Callable[[Tensor], None], w: pn.Variable, x: np.ndarray) -> None:
+    """A replayed step writes what an eager one does."""
+    before = w.numpy().copy()
+    step(ops.convert_to_tensor(x))
+    wanted = w.numpy().copy()
+    w.assign(before)
+    program = record(step, [x])
+    w.assign(before)
+    program.replay([x])
+    assert w.numpy().tobytes() == wanted.tobytes() != before.tobytes()
+
+
 def check(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     """The recording of a function, which on other values gives an eager run's bits."""
     program = record(function, list(arrays))
@@ -125,19 +137,11 @@ def test_what_lies_apart_in_halves(dtype: str) -> None:
 
     check(function, draw(30, 40, dtype=dtype), draw(40, 1, dtype=dtype))
     w = pn.Variable(draw(50, 60), dtype=dtype)
-    before = w.numpy().copy()
 
     def step(x: Tensor) -> None:
         w.assign(w - w * x * 0.5)
 
-    x = draw(60, dtype=dtype)
-    step(ops.convert_to_tensor(x))
-    wanted = w.numpy().copy()
-    w.assign(before)
-    program = record(step, [x])
-    w.assign(before)
-    program.replay([x])
-    assert w.numpy().tobytes() == wanted.tobytes() != before.tobytes()
+    check_state(step, w, draw(60, dtype=dtype))
 
 
 def test_gradients_and_updates() -> None:
@@ -212,14 +216,7 @@ def test_a_product_is_not_computed_over_what_follows_reads() -> None:
     def step(x: Tensor) -> None:
         w.assign(w - (x @ x) * 0.01)
 
-    x, before = draw(8, 8), w.numpy().copy()
-    step(ops.convert_to_tensor(x))
-    wanted = w.numpy().copy()
-    w.assign(before)
-    program = record(step, [x])
-    w.assign(before)
-    program.replay([x])
-    assert w.numpy().tobytes() == wanted.tobytes()
+    check_state(step, w, draw(8, 8))
 
 
 CONVOLUTIONS = {
